@@ -1,0 +1,1 @@
+"""Alembic's migrations, run at start by :meth:`bot.store.Store.migrate`."""

@@ -1,0 +1,660 @@
+"""Every SQL statement. Domain in, domain out; one method, one transaction.
+
+The ledger is the queue: what waits, runs and is done is a row of ``generations``, and a row's
+state changes before the act that depends on it. SQLite takes one writer at a time, so a
+transaction that writes begins with the write lock: what it checks still holds when it commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import statistics
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+import sqlalchemy.event
+from alembic import command
+from alembic.config import Config
+from pydantic import TypeAdapter
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from bot.config import Settings
+from bot.domain import (
+    GRID,
+    SOURCE,
+    TOKEN_LIFETIME,
+    Click,
+    Generation,
+    Kind,
+    Outcome,
+    Request,
+    Result,
+    State,
+    file_named,
+)
+from bot.errors import (
+    DailyLimitReached,
+    DatabaseUnusable,
+    QueueFull,
+    Refused,
+    StoreUnavailable,
+    UserQueueFull,
+)
+from bot.schema import clicks, facts, generations
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=10)
+"""How long a worker that says nothing is taken to be alive."""
+
+ANSWER_TIME = timedelta(seconds=5)
+"""How long a new row waits for its interaction to be answered before it is worked on anyway."""
+
+DAY = timedelta(hours=24)
+_BUSY_TIMEOUT_MS = 2_000
+_RECENT = 21
+
+
+_g = generations.c
+_LIVE = _g.state.in_([State.QUEUED, State.RUNNING])
+_CALLS_API = _g.kind != Kind.UPSCALE
+_WAITING = sa.and_(_g.state == State.QUEUED, _CALLS_API)
+_CALLING = sa.and_(_g.state == State.RUNNING, _CALLS_API, _g.result.is_(None))
+_COUNTED = (State.QUEUED, State.RUNNING, State.POSTED, State.UNDELIVERED)
+
+_COLUMNS = [_g[field.name] for field in fields(Generation)]
+_GENERATION = TypeAdapter(Generation)
+_RESULT = TypeAdapter(Result)
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """What came of a click: with ``ACCEPTED`` the new generation, with ``REPEATED`` the one that
+    there is already, with ``REFUSED`` the error if one says why."""
+
+    outcome: Outcome
+    generation: Generation | None = None
+    error: Refused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """Rows whose worker is gone: those that go on here, and those given up as interrupted."""
+
+    resumed: list[Generation]
+    interrupted: list[Generation]
+
+
+class Store:
+    """The ledger in a database. An async context manager: opens and migrates on entry."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        worker: str | None = None,
+    ) -> None:
+        self._url = settings.database_url
+        self._queue_limit = settings.queue_limit
+        self._user_queue_limit = settings.user_queue_limit
+        self._daily_limit = settings.daily_limit
+        self._clock = clock
+        self._worker = worker or _worker_name()
+        self._engine = create_async_engine(self._url, hide_parameters=True)
+        self._writing = asyncio.Lock()
+        sqlalchemy.event.listen(self._engine.sync_engine, "connect", _on_connect)
+        sqlalchemy.event.listen(self._engine.sync_engine, "begin", _on_begin)
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with self._engine.execution_options(write=True).begin() as connection:
+                await connection.run_sync(_upgrade)
+        except (DBAPIError, OSError) as error:
+            await self._engine.dispose()
+            raise DatabaseUnusable(_reason(error)) from error
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncGenerator[AsyncConnection]:
+        try:
+            async with self._engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            log.error("The database could not be read: %s", _reason(error))
+            raise StoreUnavailable from error
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncGenerator[AsyncConnection]:
+        """Begin a transaction that holds the write lock; in this process they take turns."""
+        try:
+            async with self._writing, self._engine.connect() as connection:
+                await connection.execution_options(write=True)
+                async with connection.begin():
+                    yield connection
+        except DBAPIError as error:
+            log.error("The database could not be written: %s", _reason(error))
+            raise StoreUnavailable from error
+
+    # What the front does.
+
+    async def add(self, request: Request) -> Generation:
+        """Put a request in line.
+
+        Raises:
+            QueueFull, UserQueueFull, DailyLimitReached: nothing was stored.
+            StoreUnavailable
+        """
+        async with self._write() as connection:
+            return await self._insert(connection, request)
+
+    async def press(self, click: Click) -> Pressed:
+        """Record a click, and put what it asks for in line; all of it or nothing."""
+        async with self._write() as connection:
+            pressed = await self._press(connection, click)
+            await connection.execute(
+                clicks.insert().values(
+                    id=click.id,
+                    user_id=click.user_id,
+                    guild_id=click.guild_id,
+                    generation_id=click.generation_id,
+                    label=click.label,
+                    clicked_at=self._clock(),
+                    outcome=pressed.outcome,
+                )
+            )
+        log.info(
+            "click on generation %s: %s by user %s: %s",
+            click.generation_id,
+            click.label,
+            click.user_id,
+            pressed.outcome,
+        )
+        return pressed
+
+    async def _press(self, connection: AsyncConnection, click: Click) -> Pressed:
+        parent = await self._get(connection, click.generation_id)
+        if parent is None or parent.result is None:
+            return Pressed(Outcome.UNKNOWN)
+        here = (click.guild_id, click.channel_id)
+        if here != (parent.guild_id, parent.channel_id):
+            return Pressed(Outcome.REFUSED)
+        if not 0 <= click.option < len(parent.result.options):
+            return Pressed(Outcome.UNKNOWN)
+        option = parent.result.options[click.option]
+        if parent.state is not State.POSTED:
+            parent = await self._recognize(connection, parent, click)
+        if existing := await self._same(
+            connection, click.user_id, parent, option.kind, option.tile
+        ):
+            return Pressed(Outcome.REPEATED, existing)
+        file = parent.grid_file if option.tile else parent.source_file
+        request = Request(
+            id=click.id,
+            kind=option.kind,
+            user_id=click.user_id,
+            guild_id=parent.guild_id,
+            channel_id=parent.channel_id,
+            token=click.token,
+            upload_limit=click.upload_limit,
+            prompt=parent.prompt,
+            source_url=click.links.get(file or "") or (None if option.tile else parent.source_url),
+            parent_id=parent.id,
+            tile=option.tile,
+        )
+        try:
+            return Pressed(Outcome.ACCEPTED, await self._insert(connection, request))
+        except Refused as error:
+            return Pressed(Outcome.REFUSED, error=error)
+
+    async def _recognize(
+        self, connection: AsyncConnection, parent: Generation, click: Click
+    ) -> Generation:
+        """Note that a result is posted: its worker died before it could, but here is a press."""
+        query = (
+            generations.update()
+            .where(_g.id == parent.id)
+            .values(
+                state=State.POSTED,
+                message_id=click.message_id,
+                grid_file=file_named(GRID, click.links),
+                source_file=file_named(SOURCE, click.links),
+                finished_at=self._clock(),
+                token=None,
+            )
+        )
+        (recognized,) = await _fetch(connection, query.returning(*_COLUMNS))
+        _log_change(recognized)
+        return recognized
+
+    async def _same(
+        self, connection: AsyncConnection, user_id: int, parent: Generation, kind: Kind, tile: int
+    ) -> Generation | None:
+        """Find what a press would repeat: anybody's finished upscale, or one's own live one."""
+        own = sa.and_(_g.user_id == user_id, _LIVE)
+        posted = sa.and_(_g.kind == Kind.UPSCALE, _g.state == State.POSTED)
+        query = (
+            sa.select(*_COLUMNS)
+            .where(_g.parent_id == parent.id, _g.kind == kind, _g.tile == tile)
+            .where(sa.or_(own, posted))
+            .order_by(_g.id)
+            .limit(1)
+        )
+        return next(iter(await _fetch(connection, query)), None)
+
+    async def retry(
+        self, request_id: int, old_id: int, user_id: int, token: str, limit: int
+    ) -> Pressed:
+        """Ask again for what came to nothing; once for each, whoever presses.
+
+        ``UNKNOWN`` if there is no such generation or it didn't come to nothing.
+        """
+        async with self._write() as connection:
+            old = await self._get(connection, old_id)
+            if old is None or old.state not in {State.FAILED, State.INTERRUPTED}:
+                return Pressed(Outcome.UNKNOWN)
+            same = sa.and_(_g.retry_of == old.id, _g.state.in_(_COUNTED))
+            query = sa.select(*_COLUMNS).where(same).limit(1)
+            for repeated in await _fetch(connection, query):
+                return Pressed(Outcome.REPEATED, repeated)
+            request = Request(
+                id=request_id,
+                kind=old.kind,
+                user_id=user_id,
+                guild_id=old.guild_id,
+                channel_id=old.channel_id,
+                token=token,
+                upload_limit=limit,
+                prompt=old.prompt,
+                source_url=old.source_url,
+                parent_id=old.parent_id,
+                tile=old.tile,
+                retry_of=old.id,
+            )
+            try:
+                return Pressed(Outcome.ACCEPTED, await self._insert(connection, request))
+            except Refused as error:
+                return Pressed(Outcome.REFUSED, error=error)
+
+    async def _insert(self, connection: AsyncConnection, request: Request) -> Generation:
+        now = self._clock()
+        if request.kind is not Kind.UPSCALE:
+            await self._check_limits(connection, request.user_id, now)
+        values = {field.name: getattr(request, field.name) for field in fields(request)}
+        query = (
+            generations.insert()
+            .values(state=State.QUEUED, created_at=now, not_before=now + ANSWER_TIME, **values)
+            .returning(*_COLUMNS)
+        )
+        (generation,) = await _fetch(connection, query)
+        _log_change(generation)
+        return generation
+
+    async def _check_limits(self, connection: AsyncConnection, user_id: int, now: datetime) -> None:
+        query = sa.select(
+            sa.func.count().filter(_g.state == State.QUEUED),
+            sa.func.count().filter(_g.user_id == user_id),
+        ).where(_LIVE, _CALLS_API)
+        waiting, own = (await connection.execute(query)).one()
+        if own >= self._user_queue_limit:
+            raise UserQueueFull(self._user_queue_limit)
+        if waiting >= self._queue_limit:
+            raise QueueFull(self._queue_limit)
+        if not self._daily_limit:
+            return
+        query = (
+            sa.select(_g.created_at)
+            .where(_g.user_id == user_id, _g.created_at > now - DAY)
+            .where(_CALLS_API, _g.state.in_(_COUNTED))
+            .order_by(_g.created_at)
+        )
+        times = (await connection.execute(query)).scalars().all()
+        if len(times) >= self._daily_limit:
+            raise DailyLimitReached(self._daily_limit, times[-self._daily_limit] + DAY)
+
+    async def answered(self, generation_id: int, card_id: int | None) -> None:
+        """Note that the asker sees the card ``card_id``: the work may begin."""
+        async with self._write() as connection:
+            await connection.execute(
+                generations.update()
+                .where(_g.id == generation_id)
+                .values(card_id=card_id, not_before=self._clock())
+            )
+
+    async def cancel(self, generation_id: int) -> Generation | None:
+        """Take a generation out of the line; ``None`` if it isn't waiting any more."""
+        return await self._change(
+            generation_id,
+            _g.state == State.QUEUED,
+            state=State.CANCELLED,
+            finished_at=self._clock(),
+            token=None,
+        )
+
+    async def get(self, generation_id: int) -> Generation | None:
+        """Return a generation, if there is one with that id."""
+        async with self._read() as connection:
+            return await self._get(connection, generation_id)
+
+    async def _get(self, connection: AsyncConnection, generation_id: int) -> Generation | None:
+        query = sa.select(*_COLUMNS).where(_g.id == generation_id)
+        return next(iter(await _fetch(connection, query)), None)
+
+    async def used_tiles(self, generation_id: int) -> set[int]:
+        """Return the tiles of a grid that have been upscaled."""
+        query = sa.select(_g.tile).where(
+            _g.parent_id == generation_id, _g.kind == Kind.UPSCALE, _g.state == State.POSTED
+        )
+        async with self._read() as connection:
+            return set((await connection.execute(query)).scalars())
+
+    async def line(self) -> list[Generation]:
+        """Return what waits for the API, in the order in which it will be called."""
+        line = _line()
+        query = sa.select(*_COLUMNS).join(line, line.c.id == _g.id).order_by(line.c.place)
+        async with self._read() as connection:
+            return await _fetch(connection, query)
+
+    async def place(self, generation_id: int) -> int | None:
+        """Return a generation's place in line, from 1; ``None`` if it doesn't wait."""
+        line = _line()
+        async with self._read() as connection:
+            query = sa.select(line.c.place).where(line.c.id == generation_id)
+            return (await connection.execute(query)).scalar_one_or_none()
+
+    async def typical_duration(self) -> timedelta | None:
+        """Return the median time of the last generations that called the API."""
+        query = (
+            sa.select(_g.started_at, _g.finished_at)
+            .where(_g.state == State.POSTED, _CALLS_API, _g.started_at.is_not(None))
+            .order_by(_g.finished_at.desc())
+            .limit(_RECENT)
+        )
+        async with self._read() as connection:
+            times = [end - start for start, end in await connection.execute(query)]
+        return statistics.median(times) if times else None
+
+    # What the worker does.
+
+    async def claim_call(self, concurrency: int) -> Generation | None:
+        """Take the next generation whose turn it is to call the API, if one may.
+
+        At most ``concurrency`` call at a time over all workers, and never two with the same
+        prompt: the API finds a result by its prompt and would mix them up.
+        """
+        async with self._write() as connection:
+            query = sa.select(sa.func.count()).where(_CALLING)
+            if (await connection.execute(query)).scalar_one() >= concurrency:
+                return None
+            calling = generations.alias()
+            same_prompt = sa.exists().where(
+                calling.c.state == State.RUNNING,
+                calling.c.kind != Kind.UPSCALE,
+                calling.c.result.is_(None),
+                calling.c.prompt == _g.prompt,
+            )
+            line = _line()
+            query = (
+                sa.select(_g.id)
+                .join(line, line.c.id == _g.id)
+                .where(_g.not_before <= self._clock(), ~same_prompt)
+                .order_by(line.c.place)
+                .limit(1)
+            )
+            return await self._claim(connection, query)
+
+    async def claim_upscale(self) -> Generation | None:
+        """Take the oldest upscale that waits."""
+        query = (
+            sa.select(_g.id)
+            .where(_g.state == State.QUEUED, _g.kind == Kind.UPSCALE)
+            .where(_g.not_before <= self._clock())
+            .order_by(_g.id)
+            .limit(1)
+        )
+        async with self._write() as connection:
+            return await self._claim(connection, query)
+
+    async def _claim(
+        self, connection: AsyncConnection, query: sa.Select[tuple[int]]
+    ) -> Generation | None:
+        now = self._clock()
+        claimed = (await connection.execute(query)).scalar_one_or_none()
+        if claimed is None:
+            return None
+        values = {"state": State.RUNNING, "started_at": now, "lease_until": now + LEASE}
+        update = generations.update().where(_g.id == claimed).values(worker=self._worker, **values)
+        (generation,) = await _fetch(connection, update.returning(*_COLUMNS))
+        _log_change(generation)
+        return generation
+
+    async def renew_leases(self) -> None:
+        """Say that this worker is alive."""
+        mine = sa.and_(_g.state == State.RUNNING, _g.worker == self._worker)
+        async with self._write() as connection:
+            await connection.execute(
+                generations.update().where(mine).values(lease_until=self._clock() + LEASE)
+            )
+
+    async def take_orphans(self) -> Orphans:
+        """Take over the running rows whose worker is gone.
+
+        An upscale costs nothing and a result in hand is paid for: those go on here. Where the API
+        may have been called, the row becomes interrupted: it is never run again by itself.
+        """
+        now = self._clock()
+        query = sa.select(_g.worker).where(_g.state == State.RUNNING).distinct()
+        async with self._read() as connection:
+            workers = (await connection.execute(query)).scalars().all()
+        dead = [worker for worker in workers if worker and self._has_ended(worker)]
+        gone = sa.and_(_g.state == State.RUNNING, (_g.lease_until < now) | _g.worker.in_(dead))
+        return await self._give_up(gone, worker=self._worker, lease_until=now + LEASE)
+
+    def _has_ended(self, worker: str) -> bool:
+        """Tell whether a worker was a process of this machine that isn't there any more.
+
+        One on another machine, or whose process id was given away anew, is told by its lease.
+        """
+        node, pid, _ = worker.rsplit("/", 2)
+        if worker == self._worker or node != self._worker.rsplit("/", 2)[0]:
+            return False
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        return int(pid) == os.getpid()
+
+    async def release(self) -> list[Generation]:
+        """Give up what this worker runs; return what became interrupted by it."""
+        mine = sa.and_(_g.state == State.RUNNING, _g.worker == self._worker)
+        orphans = await self._give_up(mine, lease_until=self._clock() - LEASE)
+        return orphans.interrupted
+
+    async def _give_up(self, which: sa.ColumnElement[bool], **resumed: object) -> Orphans:
+        goes_on = sa.or_(_g.kind == Kind.UPSCALE, _g.result.is_not(None))
+        ended = {"state": State.INTERRUPTED, "finished_at": self._clock(), "token": None}
+        async with self._write() as connection:
+            found = await _fetch(connection, sa.select(*_COLUMNS).where(which, goes_on))
+            lost = await _fetch(connection, sa.select(*_COLUMNS).where(which, ~goes_on))
+            for part, values in ((goes_on, resumed), (~goes_on, ended)):
+                query = generations.update().where(which, part).values(**values)
+                await connection.execute(query)
+        interrupted = [replace(generation, state=State.INTERRUPTED) for generation in lost]
+        for generation in interrupted:
+            _log_change(generation)
+        return Orphans(found, interrupted)
+
+    async def keep_result(self, generation_id: int, result: Result) -> None:
+        """Keep what the API answered: from here on the generation is paid for."""
+        await self._change(
+            generation_id, self._mine(), result=_RESULT.dump_python(result, mode="json")
+        )
+
+    async def requeue(self, generation_id: int, not_before: datetime) -> None:
+        """Put a generation that the API did not take back in line."""
+        await self._change(
+            generation_id,
+            self._mine(),
+            state=State.QUEUED,
+            started_at=None,
+            not_before=not_before,
+            worker=None,
+        )
+
+    async def posted(
+        self, generation_id: int, message_id: int, grid_file: str, source_file: str | None
+    ) -> None:
+        """Note that the result is the message ``message_id``, and how its attachments are named."""
+        await self._change(
+            generation_id,
+            self._mine(),
+            state=State.POSTED,
+            message_id=message_id,
+            grid_file=grid_file,
+            source_file=source_file,
+            finished_at=self._clock(),
+            token=None,
+        )
+
+    async def failed(self, generation_id: int, state: State, error: str) -> None:
+        """Note that a generation came to nothing (``failed``) or to nobody (``undelivered``)."""
+        await self._change(
+            generation_id,
+            self._mine(),
+            state=state,
+            error=error,
+            finished_at=self._clock(),
+            token=None,
+        )
+
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return sa.and_(_g.state == State.RUNNING, _g.worker == self._worker)
+
+    async def _change(
+        self, generation_id: int, where: sa.ColumnElement[bool], **values: object
+    ) -> Generation | None:
+        query = generations.update().where(_g.id == generation_id, where).values(**values)
+        async with self._write() as connection:
+            changed = await _fetch(connection, query.returning(*_COLUMNS))
+        if not changed:
+            log.warning("generation %s is in another state by now; left as it is", generation_id)
+            return None
+        if "state" in values:
+            _log_change(changed[0])
+        return changed[0]
+
+    async def forget_tokens(self) -> None:
+        """Delete the interaction tokens that Discord doesn't take any more."""
+        expired = sa.and_(
+            _LIVE, _g.token.is_not(None), _g.created_at < self._clock() - TOKEN_LIFETIME
+        )
+        async with self._write() as connection:
+            await connection.execute(generations.update().where(expired).values(token=None))
+
+    # What is remembered beside the ledger.
+
+    async def fact(self, name: str) -> str | None:
+        """Return what was remembered under ``name``."""
+        query = sa.select(facts.c.value).where(facts.c.name == name)
+        async with self._read() as connection:
+            return (await connection.execute(query)).scalar_one_or_none()
+
+    async def remember(self, name: str, value: str) -> None:
+        """Remember ``value`` under ``name``."""
+        async with self._write() as connection:
+            await connection.execute(facts.delete().where(facts.c.name == name))
+            await connection.execute(facts.insert().values(name=name, value=value))
+
+
+def _worker_name() -> str:
+    """Name this process's worker as node/process/unique: see :meth:`Store._has_ended`."""
+    return f"{platform.node()[:40]}/{os.getpid()}/{uuid.uuid4().hex[:12]}"
+
+
+def _line() -> sa.Subquery:
+    """Number what waits for the API by turns: each user's oldest first, then each one's second;
+    within a turn the users least recently served come first."""
+    turn = sa.func.row_number().over(partition_by=_g.user_id, order_by=_g.id)
+    waiting = sa.select(_g.id, _g.user_id, turn.label("turn")).where(_WAITING).subquery()
+    served = generations.alias()
+    last = (
+        sa.select(sa.func.max(served.c.started_at))
+        .where(served.c.user_id == waiting.c.user_id, served.c.kind != Kind.UPSCALE)
+        .scalar_subquery()
+    )
+    order = (waiting.c.turn, last.asc().nulls_first(), waiting.c.id)
+    return sa.select(
+        waiting.c.id, sa.func.row_number().over(order_by=order).label("place")
+    ).subquery()
+
+
+async def _fetch(connection: AsyncConnection, query: sa.Executable) -> list[Generation]:
+    rows = (await connection.execute(query)).mappings()
+    return [_GENERATION.validate_python(dict(row)) for row in rows]
+
+
+def _log_change(generation: Generation) -> None:
+    duration = None
+    if generation.started_at and generation.finished_at:
+        duration = round((generation.finished_at - generation.started_at).total_seconds(), 1)
+    detail = {
+        "generation": generation.id,
+        "kind": generation.kind.value,
+        "state": generation.state.value,
+        "duration": duration,
+        "error": generation.error,
+    }
+    took = f" after {duration} s" if duration is not None else ""
+    why = f" ({generation.error})" if generation.error else ""
+    log.info("generation %s (%s): %s%s%s", *list(detail.values())[:3], took, why, extra=detail)
+
+
+def _reason(error: Exception) -> str:
+    """Say what the database said, without the statement and its values."""
+    return str(error.orig) if isinstance(error, DBAPIError) else str(error)
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    command.upgrade(config, "head")
+
+
+def _on_connect(connection: Any, record: object) -> None:
+    """Leave transactions to SQLAlchemy, and set what each SQLite connection needs."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

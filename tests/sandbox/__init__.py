@@ -1,0 +1,1 @@
+"""The sandbox keeps the rules of what it stands in for."""

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+import bot
+from bot.config import Settings
+from tests.conftest import REQUIRED, MakeSettings
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_bot(cwd: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bot", *arguments],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_each_missing_setting_gets_one_sentence_and_no_traceback(tmp_path: Path):
+    ended = run_bot(tmp_path, GENART_CONCURRENCY="many", DATABASE_URL="mysql://x/y")
+    lines = ended.stderr.splitlines()
+    assert ended.returncode == os.EX_CONFIG
+    assert [line.split()[0] for line in lines] == [
+        *(name.upper() for name in REQUIRED),
+        "GENART_CONCURRENCY",
+        "DATABASE_URL",
+    ]
+    assert all(line.endswith(".") for line in lines)
+
+
+def test_a_malformed_secret_is_not_printed(tmp_path: Path):
+    given = {name.upper(): value for name, value in REQUIRED.items()}
+    ended = run_bot(tmp_path, **given | {"DISCORD_TOKEN": "two hush words"})
+    assert ended.returncode == os.EX_CONFIG
+    assert ended.stderr.startswith("DISCORD_TOKEN must be")
+    assert "hush" not in ended.stderr
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_and_version_need_no_settings(tmp_path: Path, argument: str):
+    ended = run_bot(tmp_path, argument)
+    assert ended.returncode == 0
+    assert "Vary" in ended.stdout
+
+
+def test_settings_are_read_from_dotenv_but_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    lines = [f"{name.upper()}={value}" for name, value in REQUIRED.items()]
+    (tmp_path / ".env").write_text("\n".join([*lines, "QUEUE_LIMIT=7", "DAILY_LIMIT=8"]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAILY_LIMIT", "9")
+    settings = Settings()  # pyright: ignore
+    assert (settings.queue_limit, settings.daily_limit) == (7, 9)
+    assert settings.discord_token.get_secret_value() == REQUIRED["discord_token"]
+
+
+def test_no_secret_shows_in_a_printed_setting(make_settings: MakeSettings):
+    settings = make_settings()
+    assert settings.secrets() == [
+        REQUIRED[name] for name in ("discord_token", "genart_api_key", "genart_discord_token")
+    ]
+    assert not any(secret in repr(settings) for secret in settings.secrets())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("discord_api_url", "http://discord.example/api"),
+        ("genart_api_url", "api.genartapi.com"),
+        ("genart_image_hosts", "https://cdn.example/"),
+        ("genart_image_hosts", " , "),
+        ("genart_timeout", 0),
+        ("log_level", "LOUD"),
+        ("database_url", "sqlite://"),
+        ("genart_api_key", "käse"),
+    ],
+)
+def test_malformed_settings_are_refused(make_settings: MakeSettings, name: str, value: object):
+    with pytest.raises(ValidationError):
+        make_settings(**{name: value})
+
+
+def documented_defaults(text: str, pattern: str) -> dict[str, str]:
+    return {name: default.strip() for name, default in re.findall(pattern, text, re.MULTILINE)}
+
+
+def plain_default(name: str) -> str:
+    default = Settings.model_fields[name].get_default()
+    if isinstance(default, frozenset):
+        return ",".join(sorted(default))
+    return "" if Settings.model_fields[name].is_required() else str(default)
+
+
+def test_the_documents_name_every_setting_with_its_default():
+    names = {name.upper(): plain_default(name) for name in Settings.model_fields}
+    example = documented_defaults(
+        (ROOT / ".env.example").read_text(), r"^(?:# ?)?([A-Z][A-Z_]+)=(.*)$"
+    )
+    table = documented_defaults(
+        (ROOT / "README.md").read_text(), r"^\| `([A-Z_]+)` \| (?:`([^`]*)`|required) \|"
+    )
+    assert example == names
+    assert table == names
+
+
+def test_the_version_is_the_project_s():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert bot.__version__ == project["version"]
