@@ -13,6 +13,7 @@ import os
 import platform
 import statistics
 import uuid
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
@@ -29,6 +30,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from bot.batch import Batch
 from bot.config import Settings
 from bot.domain import (
     GRID,
@@ -37,6 +39,7 @@ from bot.domain import (
     Click,
     Generation,
     Kind,
+    Option,
     Outcome,
     Request,
     Result,
@@ -79,13 +82,30 @@ _RESULT = TypeAdapter(Result)
 
 
 @dataclass(frozen=True, slots=True)
-class Pressed:
-    """What came of a click: with ``ACCEPTED`` the new generation, with ``REPEATED`` the one that
-    there is already, with ``REFUSED`` the error if one says why."""
+class Answer:
+    """What the ledger says to a request: with ``ACCEPTED`` the new generation and its place in
+    line, with ``REPEATED`` the one that there is already, with ``REFUSED`` the error if one says
+    why."""
 
     outcome: Outcome
     generation: Generation | None = None
+    place: int | None = None
     error: Refused | None = None
+
+
+class Line:
+    """Who waits and who runs, as counted in a transaction: decides who may join."""
+
+    def __init__(self, waiting: Counter[int], live: Counter[int], had: dict[int, list[datetime]]):
+        self.waiting = waiting
+        self.live = live
+        self.had = had
+
+    def place(self, user_id: int) -> int:
+        """Return the place of a user's last request: users take turns, one request each."""
+        own = self.waiting[user_id]
+        others = (min(n, own) for user, n in self.waiting.items() if user != user_id)
+        return own + sum(others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +132,13 @@ class Store:
         self._daily_limit = settings.daily_limit
         self._clock = clock
         self._worker = worker or _worker_name()
-        self._engine = create_async_engine(self._url, hide_parameters=True)
+        self._engine = create_async_engine(
+            self._url, hide_parameters=True, pool_reset_on_return=None
+        )
         self._writing = asyncio.Lock()
+        self._adding = Batch(self._add_all)
+        self._pressing = Batch(self._press_all)
+        self._noting = Batch(self._note_all)
         sqlalchemy.event.listen(self._engine.sync_engine, "connect", _on_connect)
         sqlalchemy.event.listen(self._engine.sync_engine, "begin", _on_begin)
 
@@ -157,56 +182,72 @@ class Store:
 
     # What the front does.
 
-    async def add(self, request: Request) -> Generation:
-        """Put a request in line.
+    async def add(self, request: Request) -> Answer:
+        """Put a request in line, if the limits allow it."""
+        return await self._adding.add(request)
 
-        Raises:
-            QueueFull, UserQueueFull, DailyLimitReached: nothing was stored.
-            StoreUnavailable
-        """
+    async def _add_all(self, requests: list[Request]) -> list[Answer]:
         async with self._write() as connection:
-            return await self._insert(connection, request)
+            known = await self._known(connection, [request.id for request in requests])
+            line = await self._count(connection, {request.user_id for request in requests})
+            return [
+                known.get(request.id) or await self._join(connection, line, request)
+                for request in requests
+            ]
 
-    async def press(self, click: Click) -> Pressed:
+    async def _known(self, connection: AsyncConnection, ids: list[int]) -> dict[int, Answer]:
+        """Find interactions that are in the ledger already: Discord may tell of one twice."""
+        query = sa.select(*_COLUMNS).where(_g.id.in_(ids))
+        return {g.id: Answer(Outcome.REPEATED, g) for g in await _fetch(connection, query)}
+
+    async def press(self, click: Click) -> Answer:
         """Record a click, and put what it asks for in line; all of it or nothing."""
-        async with self._write() as connection:
-            pressed = await self._press(connection, click)
-            await connection.execute(
-                clicks.insert().values(
-                    id=click.id,
-                    user_id=click.user_id,
-                    guild_id=click.guild_id,
-                    generation_id=click.generation_id,
-                    label=click.label,
-                    clicked_at=self._clock(),
-                    outcome=pressed.outcome,
-                )
-            )
-        log.info(
-            "click on generation %s: %s by user %s: %s",
-            click.generation_id,
-            click.label,
-            click.user_id,
-            pressed.outcome,
-        )
-        return pressed
+        return await self._pressing.add(click)
 
-    async def _press(self, connection: AsyncConnection, click: Click) -> Pressed:
+    async def _press_all(self, pressed: list[Click]) -> list[Answer]:
+        async with self._write() as connection:
+            query = sa.select(clicks.c.id).where(clicks.c.id.in_([click.id for click in pressed]))
+            seen = set((await connection.execute(query)).scalars())
+            known = await self._known(connection, [click.id for click in pressed])
+            line = await self._count(connection, {click.user_id for click in pressed})
+            answers = [
+                known.get(click.id) or await self._press(connection, line, click)
+                for click in pressed
+            ]
+            now = self._clock()
+            rows = [
+                {
+                    "id": click.id,
+                    "user_id": click.user_id,
+                    "guild_id": click.guild_id,
+                    "generation_id": click.generation_id,
+                    "label": click.label,
+                    "clicked_at": now,
+                    "outcome": answer.outcome,
+                }
+                for click, answer in zip(pressed, answers, strict=True)
+                if click.id not in seen
+            ]
+            if rows:
+                await connection.execute(clicks.insert(), rows)
+        for row in rows:
+            log.info("click on generation %(generation_id)s: %(label)s: %(outcome)s", row)
+        return answers
+
+    async def _press(self, connection: AsyncConnection, line: Line, click: Click) -> Answer:
         parent = await self._get(connection, click.generation_id)
         if parent is None or parent.result is None:
-            return Pressed(Outcome.UNKNOWN)
+            return Answer(Outcome.UNKNOWN)
         here = (click.guild_id, click.channel_id)
         if here != (parent.guild_id, parent.channel_id):
-            return Pressed(Outcome.REFUSED)
+            return Answer(Outcome.REFUSED)
         if not 0 <= click.option < len(parent.result.options):
-            return Pressed(Outcome.UNKNOWN)
+            return Answer(Outcome.UNKNOWN)
         option = parent.result.options[click.option]
         if parent.state is not State.POSTED:
             parent = await self._recognize(connection, parent, click)
-        if existing := await self._same(
-            connection, click.user_id, parent, option.kind, option.tile
-        ):
-            return Pressed(Outcome.REPEATED, existing)
+        if existing := await self._same(connection, click.user_id, parent, option):
+            return Answer(Outcome.REPEATED, existing)
         file = parent.grid_file if option.tile else parent.source_file
         request = Request(
             id=click.id,
@@ -221,10 +262,7 @@ class Store:
             parent_id=parent.id,
             tile=option.tile,
         )
-        try:
-            return Pressed(Outcome.ACCEPTED, await self._insert(connection, request))
-        except Refused as error:
-            return Pressed(Outcome.REFUSED, error=error)
+        return await self._join(connection, line, request)
 
     async def _recognize(
         self, connection: AsyncConnection, parent: Generation, click: Click
@@ -247,14 +285,14 @@ class Store:
         return recognized
 
     async def _same(
-        self, connection: AsyncConnection, user_id: int, parent: Generation, kind: Kind, tile: int
+        self, connection: AsyncConnection, user_id: int, parent: Generation, option: Option
     ) -> Generation | None:
         """Find what a press would repeat: anybody's finished upscale, or one's own live one."""
         own = sa.and_(_g.user_id == user_id, _LIVE)
         posted = sa.and_(_g.kind == Kind.UPSCALE, _g.state == State.POSTED)
         query = (
             sa.select(*_COLUMNS)
-            .where(_g.parent_id == parent.id, _g.kind == kind, _g.tile == tile)
+            .where(_g.parent_id == parent.id, _g.kind == option.kind, _g.tile == option.tile)
             .where(sa.or_(own, posted))
             .order_by(_g.id)
             .limit(1)
@@ -263,7 +301,7 @@ class Store:
 
     async def retry(
         self, request_id: int, old_id: int, user_id: int, token: str, limit: int
-    ) -> Pressed:
+    ) -> Answer:
         """Ask again for what came to nothing; once for each, whoever presses.
 
         ``UNKNOWN`` if there is no such generation or it didn't come to nothing.
@@ -271,11 +309,11 @@ class Store:
         async with self._write() as connection:
             old = await self._get(connection, old_id)
             if old is None or old.state not in {State.FAILED, State.INTERRUPTED}:
-                return Pressed(Outcome.UNKNOWN)
+                return Answer(Outcome.UNKNOWN)
             same = sa.and_(_g.retry_of == old.id, _g.state.in_(_COUNTED))
             query = sa.select(*_COLUMNS).where(same).limit(1)
             for repeated in await _fetch(connection, query):
-                return Pressed(Outcome.REPEATED, repeated)
+                return Answer(Outcome.REPEATED, repeated)
             request = Request(
                 id=request_id,
                 kind=old.kind,
@@ -290,55 +328,76 @@ class Store:
                 tile=old.tile,
                 retry_of=old.id,
             )
-            try:
-                return Pressed(Outcome.ACCEPTED, await self._insert(connection, request))
-            except Refused as error:
-                return Pressed(Outcome.REFUSED, error=error)
+            line = await self._count(connection, {user_id})
+            return await self._join(connection, line, request)
 
-    async def _insert(self, connection: AsyncConnection, request: Request) -> Generation:
-        now = self._clock()
+    async def _count(self, connection: AsyncConnection, users: set[int]) -> Line:
+        line = Line(Counter(), Counter(), {})
+        query = (
+            sa.select(_g.user_id, _g.state, sa.func.count())
+            .where(_LIVE, _CALLS_API)
+            .group_by(_g.user_id, _g.state)
+        )
+        for user_id, state, number in await connection.execute(query):
+            line.live[user_id] += number
+            if state == State.QUEUED:
+                line.waiting[user_id] = number
+        if self._daily_limit:
+            query = (
+                sa.select(_g.user_id, _g.created_at)
+                .where(_g.user_id.in_(users), _g.created_at > self._clock() - DAY)
+                .where(_CALLS_API, _g.state.in_(_COUNTED))
+                .order_by(_g.created_at)
+            )
+            for user_id, at in await connection.execute(query):
+                line.had.setdefault(user_id, []).append(at)
+        return line
+
+    async def _join(self, connection: AsyncConnection, line: Line, request: Request) -> Answer:
+        """Put a request in line unless a limit forbids it; an upscale calls no API, so it has
+        neither limit nor place."""
+        now, user_id = self._clock(), request.user_id
+        place = None
         if request.kind is not Kind.UPSCALE:
-            await self._check_limits(connection, request.user_id, now)
+            if error := self._refusal(line, user_id):
+                return Answer(Outcome.REFUSED, error=error)
+            line.waiting[user_id] += 1
+            line.live[user_id] += 1
+            line.had.setdefault(user_id, []).append(now)
+            place = line.place(user_id)
         values = {field.name: getattr(request, field.name) for field in fields(request)}
-        query = (
-            generations.insert()
-            .values(state=State.QUEUED, created_at=now, not_before=now + ANSWER_TIME, **values)
-            .returning(*_COLUMNS)
+        values |= {"state": State.QUEUED, "created_at": now}
+        await connection.execute(
+            generations.insert().values(not_before=now + ANSWER_TIME, **values)
         )
-        (generation,) = await _fetch(connection, query)
+        generation = Generation(**values)
         _log_change(generation)
-        return generation
+        return Answer(Outcome.ACCEPTED, generation, place)
 
-    async def _check_limits(self, connection: AsyncConnection, user_id: int, now: datetime) -> None:
-        query = sa.select(
-            sa.func.count().filter(_g.state == State.QUEUED),
-            sa.func.count().filter(_g.user_id == user_id),
-        ).where(_LIVE, _CALLS_API)
-        waiting, own = (await connection.execute(query)).one()
-        if own >= self._user_queue_limit:
-            raise UserQueueFull(self._user_queue_limit)
-        if waiting >= self._queue_limit:
-            raise QueueFull(self._queue_limit)
-        if not self._daily_limit:
-            return
-        query = (
-            sa.select(_g.created_at)
-            .where(_g.user_id == user_id, _g.created_at > now - DAY)
-            .where(_CALLS_API, _g.state.in_(_COUNTED))
-            .order_by(_g.created_at)
-        )
-        times = (await connection.execute(query)).scalars().all()
-        if len(times) >= self._daily_limit:
-            raise DailyLimitReached(self._daily_limit, times[-self._daily_limit] + DAY)
+    def _refusal(self, line: Line, user_id: int) -> Refused | None:
+        if line.live[user_id] >= self._user_queue_limit:
+            return UserQueueFull(self._user_queue_limit)
+        if line.waiting.total() >= self._queue_limit:
+            return QueueFull(self._queue_limit)
+        had = line.had.get(user_id, [])
+        if self._daily_limit and len(had) >= self._daily_limit:
+            return DailyLimitReached(self._daily_limit, had[-self._daily_limit] + DAY)
+        return None
 
     async def answered(self, generation_id: int, card_id: int | None) -> None:
         """Note that the asker sees the card ``card_id``: the work may begin."""
+        await self._noting.add((generation_id, card_id))
+
+    async def _note_all(self, answered: list[tuple[int, int | None]]) -> list[None]:
+        query = (
+            generations.update()
+            .where(_g.id == sa.bindparam("generation"))
+            .values(card_id=sa.bindparam("card"), not_before=self._clock())
+        )
+        rows = [{"generation": generation, "card": card} for generation, card in answered]
         async with self._write() as connection:
-            await connection.execute(
-                generations.update()
-                .where(_g.id == generation_id)
-                .values(card_id=card_id, not_before=self._clock())
-            )
+            await connection.execute(query, rows)
+        return [None] * len(answered)
 
     async def cancel(self, generation_id: int) -> Generation | None:
         """Take a generation out of the line; ``None`` if it isn't waiting any more."""
@@ -373,13 +432,6 @@ class Store:
         query = sa.select(*_COLUMNS).join(line, line.c.id == _g.id).order_by(line.c.place)
         async with self._read() as connection:
             return await _fetch(connection, query)
-
-    async def place(self, generation_id: int) -> int | None:
-        """Return a generation's place in line, from 1; ``None`` if it doesn't wait."""
-        line = _line()
-        async with self._read() as connection:
-            query = sa.select(line.c.place).where(line.c.id == generation_id)
-            return (await connection.execute(query)).scalar_one_or_none()
 
     async def typical_duration(self) -> timedelta | None:
         """Return the median time of the last generations that called the API."""

@@ -19,7 +19,7 @@ from discord import ui
 from bot import text
 from bot.domain import BLUE, Click, Generation, Kind, Outcome, State, option_rows
 from bot.errors import Refused, StoreUnavailable, VaryError
-from bot.store import Pressed
+from bot.store import Answer
 from bot.worker import Progress
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class OptionButton(_LedgerButton, template=rf"v:{_ID}:(?P<option>[0-9]{{1,2}})")
             upload_limit=interaction.filesize_limit,
             links=media_links(message),
         )
-        await answer(interaction, await interaction.client.store.press(click))
+        await respond(interaction, await interaction.client.store.press(click))
 
 
 class CancelButton(_LedgerButton, template=rf"c:{_ID}"):
@@ -148,14 +148,14 @@ class RetryButton(_LedgerButton, template=rf"r:{_ID}"):
 
     async def pressed(self, interaction: Interaction) -> None:
         if await self.generation_here(interaction):
-            pressed = await interaction.client.store.retry(
+            answer = await interaction.client.store.retry(
                 interaction.id,
                 self.generation_id,
                 interaction.user.id,
                 interaction.token,
                 interaction.filesize_limit,
             )
-            await answer(interaction, pressed, unknown=text.NOTHING_TO_RETRY)
+            await respond(interaction, answer, unknown=text.NOTHING_TO_RETRY)
 
 
 BUTTONS: tuple[type[_LedgerButton], ...] = (OptionButton, CancelButton, RetryButton)
@@ -171,24 +171,24 @@ def is_ours(interaction: Interaction) -> bool:
     return any(getattr(item, "custom_id", None) == custom_id for item in items)
 
 
-async def answer(
-    interaction: Interaction, pressed: Pressed, *, unknown: str = text.UNKNOWN_PICTURE
+async def respond(
+    interaction: Interaction, answer: Answer, *, unknown: str = text.UNKNOWN_PICTURE
 ) -> None:
-    """Answer a press that the ledger has decided on."""
-    match pressed:
-        case Pressed(Outcome.ACCEPTED, Generation() as generation):
-            await begin(interaction, generation)
-        case Pressed(Outcome.REPEATED, Generation() as generation):
+    """Tell whoever asked what the ledger said to it."""
+    match answer:
+        case Answer(Outcome.ACCEPTED, Generation() as generation, place):
+            await _begin(interaction, generation, place)
+        case Answer(Outcome.REPEATED, Generation() as generation):
             await _say(interaction, _where(generation))
-        case Pressed(Outcome.REFUSED, error=Refused() as error):
+        case Answer(Outcome.REFUSED, error=Refused() as error):
             await _say(interaction, text.refusal(error))
-        case Pressed(Outcome.REFUSED):
+        case Answer(Outcome.REFUSED):
             await _say(interaction, text.ELSEWHERE)
         case _:
             await _say(interaction, unknown)
 
 
-async def begin(interaction: Interaction, generation: Generation) -> None:
+async def _begin(interaction: Interaction, generation: Generation, place: int | None) -> None:
     """Show that a generation is in line, then let the work begin.
 
     What its asker wasn't told of is taken out of the line: nobody pays for what can't be seen.
@@ -201,7 +201,6 @@ async def begin(interaction: Interaction, generation: Generation) -> None:
         if generation.kind is Kind.UPSCALE:
             response = await interaction.response.defer(thinking=True)
         else:
-            place = await bot.store.place(generation.id)
             view = progress_card(generation, Progress(place=place))
             response = await interaction.response.send_message(view=view, allowed_mentions=NOBODY)
         message_id = response.message_id if response else None

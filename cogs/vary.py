@@ -17,7 +17,7 @@ from bot.domain import (
     is_supported_upload,
 )
 from bot.errors import BlankPrompt, PromptTooLong, UnsupportedUpload, UploadTooLarge
-from bot.views import begin
+from bot.views import respond
 
 
 class Vary(commands.Cog):
@@ -55,7 +55,7 @@ class Vary(commands.Cog):
             prompt=cleaned,
             source_url=image.url,
         )
-        await begin(interaction, await self.bot.store.add(request))
+        await respond(interaction, await self.bot.store.add(request))
 
 
 async def setup(bot: VaryBot) -> None:

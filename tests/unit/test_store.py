@@ -72,9 +72,16 @@ class Ledger:
         )
 
     async def queued(self, user_id: int = ANN, prompt: str | None = None) -> Generation:
-        generation = await self.store.add(self.request(user_id, prompt))
+        generation = await self.added(self.request(user_id, prompt))
         await self.store.answered(generation.id, generation.id + 1)
         return generation
+
+    async def added(self, request: Request) -> Generation:
+        answer = await self.store.add(request)
+        if answer.error:
+            raise answer.error
+        assert answer.generation is not None
+        return answer.generation
 
     async def posted(self, user_id: int = ANN) -> Generation:
         generation = await self.queued(user_id)
@@ -156,16 +163,23 @@ async def test_the_ledger_outlives_its_process(make_settings: MakeSettings):
         assert await ledger.store.get(generation.id) == generation
 
 
-async def test_one_interaction_is_stored_once(ledger: Ledger):
-    request = ledger.request()
-    await ledger.store.add(request)
-    with pytest.raises(StoreUnavailable):
-        await ledger.store.add(request)
-    assert len(await ledger.store.line()) == 1
+async def test_one_interaction_is_stored_once_though_discord_tells_of_it_twice(
+    ledger: Ledger, rows
+):
+    request, other = ledger.request(), ledger.request(BOB)
+    first = await ledger.store.add(request)
+    again, another = await asyncio.gather(ledger.store.add(request), ledger.store.add(other))
+    assert (again.outcome, again.generation) == (Outcome.REPEATED, first.generation)
+    assert another.outcome is Outcome.ACCEPTED
+    assert len(await ledger.store.line()) == 2
+    click = ledger.click(await ledger.posted(3), V3)
+    outcomes = [(await ledger.store.press(click)).outcome for _ in range(2)]
+    assert outcomes == [Outcome.ACCEPTED, Outcome.REPEATED]
+    assert rows("select count(*) from clicks") == [(1,)]
 
 
 async def test_nothing_runs_before_its_asker_has_been_answered(ledger: Ledger):
-    generation = await ledger.store.add(ledger.request())
+    generation = await ledger.added(ledger.request())
     assert await ledger.store.claim_call(3) is None
     await ledger.store.answered(generation.id, 5)
     claimed = await ledger.store.claim_call(3)
@@ -174,7 +188,7 @@ async def test_nothing_runs_before_its_asker_has_been_answered(ledger: Ledger):
 
 
 async def test_what_was_accepted_runs_even_if_the_answer_was_lost_in_a_crash(ledger: Ledger):
-    generation = await ledger.store.add(ledger.request())
+    generation = await ledger.added(ledger.request())
     ledger.clock.advance(ANSWER_TIME)
     claimed = await ledger.store.claim_call(3)
     assert claimed is not None
@@ -208,7 +222,6 @@ async def test_users_take_turns_and_each_one_s_oldest_goes_first(ledger: Ledger)
     bobs = [(await ledger.queued(BOB)).id for _ in range(2)]
     expected = [anns[0], bobs[0], anns[1], bobs[1], anns[2], anns[3]]
     assert [g.id for g in await ledger.store.line()] == expected
-    assert [await ledger.store.place(id_) for id_ in expected] == [1, 2, 3, 4, 5, 6]
     served: list[int] = []
     while claimed := await ledger.store.claim_call(1):
         served.append(claimed.id)
