@@ -96,8 +96,18 @@ async def _serve(settings: Settings, store: Store, genart: GenArt, images: Image
     work = asyncio.Event()
     async with VaryBot(store, work) as bot:
         await bot.login(settings.discord_token.get_secret_value())
-        async with Worker(settings, store, genart, images, DiscordPublisher(bot), work):
-            await bot.connect()
+        publisher = DiscordPublisher(bot)
+        async with Worker(settings, store, genart, images, publisher, work) as worker:
+            connected = asyncio.create_task(bot.connect())
+            ended = asyncio.create_task(worker.ended())
+            try:
+                await asyncio.wait({connected, ended}, return_when=asyncio.FIRST_COMPLETED)
+                for task in (ended, connected):
+                    if task.done():
+                        task.result()
+            finally:
+                connected.cancel()
+                ended.cancel()
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ from typing import Any
 
 import aiohttp
 import discord
+import yarl
 from discord import app_commands
 from discord.ext import commands
+from discord.gateway import DiscordWebSocket
 
 from bot import text, views
 from bot.errors import Refused, StoreUnavailable
@@ -20,7 +22,7 @@ from bot.store import Store
 
 log = logging.getLogger(__name__)
 
-COGS = ("cogs.vary",)
+COGS = ("cogs.fetch", "cogs.vary")
 """The features, by module name: the bot knows no more of them."""
 
 _COMMANDS_FACT = "commands"
@@ -60,6 +62,9 @@ class VaryBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Load the features, and register their commands if they changed."""
+        # A session that can't be resumed begins anew at this address, wherever the first began.
+        _, gateway, _ = await self.http.get_bot_gateway()
+        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
         for name in COGS:
             await self.load_extension(name)
         self.add_dynamic_items(*views.BUTTONS)

@@ -26,7 +26,7 @@ from tenacity import (
 
 from bot import text
 from bot.app import VaryBot
-from bot.domain import GRID, SOURCE, Generation, Kind, file_named
+from bot.domain import GRID, SOURCE, Generation, Kind, State, file_named
 from bot.errors import CardUnavailable, DeliveryFailed, UploadRefused, VaryError
 from bot.images import Picture
 from bot.views import (
@@ -67,8 +67,10 @@ class DiscordPublisher:
         )
 
     async def show_end(self, generation: Generation, error: VaryError | None) -> None:
-        await self._try_edit(generation, lambda: end_card(generation, error), files=())
+        seen = await self._try_edit(generation, lambda: end_card(generation, error), files=())
         self._tiles.pop(generation.id, None)
+        if not seen and generation.state is State.UNDELIVERED:
+            await self._tell(generation.user_id, text.undelivered(generation.guild_id))
 
     async def remove_card(self, generation: Generation, delivered: Delivered) -> None:
         card_id = self._card_id(generation)
@@ -192,11 +194,15 @@ class DiscordPublisher:
         if application is None:
             return
         owner_id = (application.team and application.team.owner_id) or application.owner.id
+        await self._tell(owner_id, text.API_KEY_REFUSED)
+
+    async def _tell(self, user_id: int, sentence: str) -> None:
+        """Send a direct message, if that user takes any."""
         try:
-            channel = await self._bot.create_dm(discord.Object(owner_id))
-            await channel.send(text.API_KEY_REFUSED)
-        except _ERRORS as failure:
-            log.warning("The application's owner can't be reached: %s", failure)
+            channel = await self._bot.create_dm(discord.Object(user_id))
+            await channel.send(sentence)
+        except _ERRORS as error:
+            log.warning("User %s can't be told: %s", user_id, error)
 
     def _channel(self, generation: Generation) -> discord.PartialMessageable:
         return self._bot.get_partial_messageable(
@@ -209,7 +215,7 @@ class DiscordPublisher:
 
     def _webhook(self, generation: Generation) -> discord.Webhook | None:
         """Return the interaction as the webhook that it is for 15 minutes."""
-        token = generation.token_at(self._clock())
+        token = generation.usable_token(self._clock())
         application_id = self._bot.application_id
         if token is None or application_id is None:
             return None
@@ -241,11 +247,13 @@ class DiscordPublisher:
 
     async def _try_edit(
         self, generation: Generation, build: Callable[[], Layout], files: Files | None = None
-    ) -> None:
+    ) -> bool:
         try:
             await self._edit(generation, build, files)
         except (*_ERRORS, CardUnavailable) as error:
-            log.info("generation %s: its card stays as it is: %s", generation.id, error)
+            log.info("generation %s: its card stays as it is: %r", generation.id, error)
+            return False
+        return True
 
     async def _become(
         self, generation: Generation, build: Callable[[], Layout], files: Files

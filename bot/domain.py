@@ -122,6 +122,7 @@ class Generation:
     tile: int = 0
     source_url: str | None = None
     token: str | None = None
+    token_at: datetime | None = None
     card_id: int | None = None
     message_id: int | None = None
     grid_file: str | None = None
@@ -131,9 +132,10 @@ class Generation:
     error: str | None = None
     result: Result | None = None
 
-    def token_at(self, now: datetime) -> str | None:
+    def usable_token(self, now: datetime) -> str | None:
         """Return the interaction token if Discord still takes it at ``now``."""
-        return self.token if now < self.created_at + TOKEN_LIFETIME else None
+        fresh = self.token_at is not None and now < self.token_at + TOKEN_LIFETIME
+        return self.token if fresh else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,8 @@ class StoreUnavailable(VaryError):
     code = "store"
 
 
-class DatabaseUnusable(VaryError):
-    """The database can't be opened at start; ``reason`` is for the operator."""
+class DatabaseUnusable(StoreUnavailable):
+    """The database can't be used and won't recover by itself; ``reason`` is for the operator."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

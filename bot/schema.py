@@ -37,6 +37,7 @@ generations = sa.Table(
     sa.Column("source_url", sa.Text),
     sa.Column("upload_limit", sa.BigInteger, nullable=False),
     sa.Column("token", sa.Text),
+    sa.Column("token_at", UtcDateTime),
     sa.Column("card_id", sa.BigInteger),
     sa.Column("message_id", sa.BigInteger),
     sa.Column("grid_file", sa.Text),

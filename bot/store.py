@@ -65,15 +65,20 @@ ANSWER_TIME = timedelta(seconds=5)
 """How long a new row waits for its interaction to be answered before it is worked on anyway."""
 
 DAY = timedelta(hours=24)
-_BUSY_TIMEOUT_MS = 2_000
+_BUSY_TIMEOUT_MS = 500
+"""Short, for who presses is to be told within 3 seconds that it can't be written down."""
+
 _RECENT = 21
 
 
 _g = generations.c
 _LIVE = _g.state.in_([State.QUEUED, State.RUNNING])
 _CALLS_API = _g.kind != Kind.UPSCALE
-_WAITING = sa.and_(_g.state == State.QUEUED, _CALLS_API)
-_CALLING = sa.and_(_g.state == State.RUNNING, _CALLS_API, _g.result.is_(None))
+_FREE = sa.or_(_g.kind == Kind.UPSCALE, _g.result.is_not(None))
+"""What needs no call of the API (any more)."""
+
+_WAITING = sa.and_(_g.state == State.QUEUED, ~_FREE)
+_CALLING = sa.and_(_g.state == State.RUNNING, ~_FREE)
 _COUNTED = (State.QUEUED, State.RUNNING, State.POSTED, State.UNDELIVERED)
 
 _COLUMNS = [_g[field.name] for field in fields(Generation)]
@@ -126,14 +131,15 @@ class Store:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         worker: str | None = None,
     ) -> None:
-        self._url = settings.database_url
+        self._path = str(sa.make_url(settings.database_url).database)
         self._queue_limit = settings.queue_limit
         self._user_queue_limit = settings.user_queue_limit
         self._daily_limit = settings.daily_limit
+        self._retention = timedelta(days=settings.retention_days)
         self._clock = clock
         self._worker = worker or _worker_name()
         self._engine = create_async_engine(
-            self._url, hide_parameters=True, pool_reset_on_return=None
+            settings.database_url, hide_parameters=True, pool_reset_on_return=None
         )
         self._writing = asyncio.Lock()
         self._adding = Batch(self._add_all)
@@ -149,6 +155,7 @@ class Store:
         except (DBAPIError, OSError) as error:
             await self._engine.dispose()
             raise DatabaseUnusable(_reason(error)) from error
+        self._file = self._look()
         return self
 
     async def __aexit__(
@@ -168,9 +175,29 @@ class Store:
             log.error("The database could not be read: %s", _reason(error))
             raise StoreUnavailable from error
 
+    def _look(self) -> tuple[int, int] | None:
+        """Return what identifies the database's file, if the address names one plainly."""
+        try:
+            status = os.stat(self._path)  # noqa: PTH116
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def check_file(self) -> None:
+        """See to it that the file is the one that was opened.
+
+        SQLite goes on writing to a file that was deleted, and all of that would be lost.
+
+        Raises:
+            DatabaseUnusable
+        """
+        if self._look() != self._file:
+            raise DatabaseUnusable("its file was deleted or replaced while the bot was running")
+
     @asynccontextmanager
     async def _write(self) -> AsyncGenerator[AsyncConnection]:
         """Begin a transaction that holds the write lock; in this process they take turns."""
+        self.check_file()
         try:
             async with self._writing, self._engine.connect() as connection:
                 await connection.execution_options(write=True)
@@ -331,6 +358,34 @@ class Store:
             line = await self._count(connection, {user_id})
             return await self._join(connection, line, request)
 
+    async def fetch_undelivered(
+        self, user_id: int, guild_id: int | None, channel_id: int, token: str
+    ) -> Answer:
+        """Put a user's oldest result that could not be delivered in line again, to be posted in
+        ``channel_id`` of the same server."""
+        async with self._write() as connection:
+            mine = sa.and_(_g.user_id == user_id, _g.state == State.UNDELIVERED)
+            query = sa.select(_g.id).where(mine, _g.guild_id == guild_id).order_by(_g.id).limit(1)
+            found = (await connection.execute(query)).scalar_one_or_none()
+            if found is None:
+                return Answer(Outcome.UNKNOWN)
+            now = self._clock()
+            update = generations.update().where(_g.id == found)
+            update = update.values(
+                state=State.QUEUED,
+                channel_id=channel_id,
+                token=token,
+                token_at=now,
+                card_id=None,
+                not_before=now + ANSWER_TIME,
+                started_at=None,
+                finished_at=None,
+                error=None,
+            )
+            (generation,) = await _fetch(connection, update.returning(*_COLUMNS))
+            _log_change(generation)
+            return Answer(Outcome.ACCEPTED, generation)
+
     async def _count(self, connection: AsyncConnection, users: set[int]) -> Line:
         line = Line(Counter(), Counter(), {})
         query = (
@@ -366,7 +421,7 @@ class Store:
             line.had.setdefault(user_id, []).append(now)
             place = line.place(user_id)
         values = {field.name: getattr(request, field.name) for field in fields(request)}
-        values |= {"state": State.QUEUED, "created_at": now}
+        values |= {"state": State.QUEUED, "created_at": now, "token_at": now}
         await connection.execute(
             generations.insert().values(not_before=now + ANSWER_TIME, **values)
         )
@@ -404,10 +459,16 @@ class Store:
         return await self._change(
             generation_id,
             _g.state == State.QUEUED,
+            _g.result.is_(None),
             state=State.CANCELLED,
             finished_at=self._clock(),
             token=None,
         )
+
+    async def unanswered(self, generation_id: int) -> None:
+        """Note that the asker wasn't told: what nobody paid for yet isn't done for nobody."""
+        if await self.cancel(generation_id) is None:
+            await self._change(generation_id, _g.state == State.QUEUED, state=State.UNDELIVERED)
 
     async def get(self, generation_id: int) -> Generation | None:
         """Return a generation, if there is one with that id."""
@@ -474,11 +535,12 @@ class Store:
             )
             return await self._claim(connection, query)
 
-    async def claim_upscale(self) -> Generation | None:
-        """Take the oldest upscale that waits."""
+    async def claim_free(self) -> Generation | None:
+        """Take the oldest generation that waits and needs no call: an upscale, or a result that
+        couldn't be delivered before."""
         query = (
             sa.select(_g.id)
-            .where(_g.state == State.QUEUED, _g.kind == Kind.UPSCALE)
+            .where(_g.state == State.QUEUED, _FREE)
             .where(_g.not_before <= self._clock())
             .order_by(_g.id)
             .limit(1)
@@ -544,12 +606,11 @@ class Store:
         return orphans.interrupted
 
     async def _give_up(self, which: sa.ColumnElement[bool], **resumed: object) -> Orphans:
-        goes_on = sa.or_(_g.kind == Kind.UPSCALE, _g.result.is_not(None))
         ended = {"state": State.INTERRUPTED, "finished_at": self._clock(), "token": None}
         async with self._write() as connection:
-            found = await _fetch(connection, sa.select(*_COLUMNS).where(which, goes_on))
-            lost = await _fetch(connection, sa.select(*_COLUMNS).where(which, ~goes_on))
-            for part, values in ((goes_on, resumed), (~goes_on, ended)):
+            found = await _fetch(connection, sa.select(*_COLUMNS).where(which, _FREE))
+            lost = await _fetch(connection, sa.select(*_COLUMNS).where(which, ~_FREE))
+            for part, values in ((_FREE, resumed), (~_FREE, ended)):
                 query = generations.update().where(which, part).values(**values)
                 await connection.execute(query)
         interrupted = [replace(generation, state=State.INTERRUPTED) for generation in lost]
@@ -604,9 +665,9 @@ class Store:
         return sa.and_(_g.state == State.RUNNING, _g.worker == self._worker)
 
     async def _change(
-        self, generation_id: int, where: sa.ColumnElement[bool], **values: object
+        self, generation_id: int, *where: sa.ColumnElement[bool], **values: object
     ) -> Generation | None:
-        query = generations.update().where(_g.id == generation_id, where).values(**values)
+        query = generations.update().where(_g.id == generation_id, *where).values(**values)
         async with self._write() as connection:
             changed = await _fetch(connection, query.returning(*_COLUMNS))
         if not changed:
@@ -619,10 +680,19 @@ class Store:
     async def forget_tokens(self) -> None:
         """Delete the interaction tokens that Discord doesn't take any more."""
         expired = sa.and_(
-            _LIVE, _g.token.is_not(None), _g.created_at < self._clock() - TOKEN_LIFETIME
+            _LIVE, _g.token.is_not(None), _g.token_at < self._clock() - TOKEN_LIFETIME
         )
         async with self._write() as connection:
             await connection.execute(generations.update().where(expired).values(token=None))
+
+    async def purge(self) -> None:
+        """Delete what is older than ``RETENTION_DAYS``, if that is set; nothing that is live."""
+        if not self._retention:
+            return
+        before = self._clock() - self._retention
+        async with self._write() as connection:
+            await connection.execute(generations.delete().where(_g.created_at < before, ~_LIVE))
+            await connection.execute(clicks.delete().where(clicks.c.clicked_at < before))
 
     # What is remembered beside the ledger.
 

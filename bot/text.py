@@ -42,6 +42,8 @@ UNKNOWN_BUTTON = "This button isn't one of mine any more. Use /vary to make a ne
 ELSEWHERE = "This button belongs to a message in another place; press it there."
 NOT_YOURS = "Only the one who asked, or a moderator, can cancel this."
 TOO_LATE_TO_CANCEL = "This can't be cancelled any more: the work has begun."
+FETCH_DESCRIPTION = "Get a picture of yours that couldn't be posted"
+NOTHING_TO_FETCH = "There is no picture of yours here that couldn't be posted."
 NOTHING_TO_RETRY = "There is nothing to try again here."
 OUT_OF_DATE = "This command has just been updated. Please try again in a minute."
 API_KEY_REFUSED = (
@@ -67,8 +69,8 @@ _FAILURES = {
     "not_a_picture": "What came back from the picture service isn't a picture.",
     "host_not_allowed": "The finished picture is on a host that this bot isn't allowed to use.",
     "no_card": "I couldn't attach the tile anywhere: I need permission to see and write here.",
-    "undelivered": "I have a result, but I may not post it here: I need permission to send "
-    "messages and attach files in this channel.",
+    "undelivered": "The picture is ready, but I can't post it here. Use /fetch, in a channel where "
+    "I may send messages and attach files, to get it.",
     "error": "Something went wrong on my side.",
 }
 _SOURCE_FAILURES = {
@@ -141,6 +143,12 @@ def ending(generation: Generation, error: VaryError | None) -> str:
         * (error.code in _MAYBE_CHARGED and not sure)
         or sentence
     )
+
+
+def undelivered(guild_id: int | None) -> str:
+    """Say to the asker in private that there is a result which couldn't be posted."""
+    server = f"https://discord.com/channels/{guild_id or '@me'}"
+    return f"A picture of yours is ready, but I couldn't post it. Use /fetch in {server} to get it."
 
 
 def refusal(error: VaryError) -> str:

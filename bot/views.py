@@ -7,6 +7,7 @@ discord.py unregisters the templates of items that were removed from a view that
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Self
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     Interaction = discord.Interaction[VaryBot]
 
 log = logging.getLogger(__name__)
+
+_CARD_TRIES, _CARD_WAIT = 10, 0.1
 
 NOBODY = discord.AllowedMentions.none()
 _ID = r"(?P<generation>[0-9]{1,19})"
@@ -179,7 +182,7 @@ async def respond(
         case Answer(Outcome.ACCEPTED, Generation() as generation, place):
             await _begin(interaction, generation, place)
         case Answer(Outcome.REPEATED, Generation() as generation):
-            await _say(interaction, _where(generation))
+            await _say(interaction, await _where(interaction.client, generation))
         case Answer(Outcome.REFUSED, error=Refused() as error):
             await _say(interaction, text.refusal(error))
         case Answer(Outcome.REFUSED):
@@ -210,8 +213,8 @@ async def _begin(interaction: Interaction, generation: Generation, place: int | 
         try:
             message_id = (await interaction.original_response()).id
         except (discord.DiscordException, aiohttp.ClientError, OSError):
-            log.warning("generation %s: its asker can't see it; cancelled", generation.id)
-            await bot.store.cancel(generation.id)
+            log.warning("generation %s: its asker can't see it", generation.id)
+            await bot.store.unanswered(generation.id)
             return
     try:
         await bot.store.answered(generation.id, message_id)
@@ -229,7 +232,13 @@ def _is_here(generation: Generation, interaction: Interaction) -> bool:
     return place == (generation.guild_id, generation.channel_id)
 
 
-def _where(generation: Generation) -> str:
+async def _where(bot: VaryBot, generation: Generation) -> str:
+    """Say where a generation is; its card may be on its way to Discord just now."""
+    for _ in range(_CARD_TRIES):
+        if generation.message_id or generation.card_id:
+            break
+        await asyncio.sleep(_CARD_WAIT)
+        generation = await bot.store.get(generation.id) or generation
     message_id = generation.message_id or generation.card_id
     if message_id is None:
         return text.repeated_elsewhere()
@@ -252,7 +261,8 @@ def progress_card(generation: Generation, progress: Progress, tile: str | None =
     """Build the card of a generation that waits or runs; ``tile`` names an attachment of it."""
     if progress.since is None or progress.now is None:
         status = text.waiting(progress.place)
-        return _card(generation, status, tile, CancelButton(generation.id))
+        button = CancelButton(generation.id) if generation.result is None else None
+        return _card(generation, status, tile, button)
     return _card(generation, text.running(progress.since, progress.usual, progress.now), tile)
 
 

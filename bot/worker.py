@@ -23,6 +23,7 @@ from bot.config import Settings
 from bot.domain import Generation, Kind, State
 from bot.errors import (
     ApiBusy,
+    DatabaseUnusable,
     DeliveryFailed,
     PictureError,
     PictureGone,
@@ -49,9 +50,10 @@ CARD_PERIOD = 5.0
 CACHE_BYTES = 64 * 1024 * 1024
 """Bytes of recent grids that are kept, so that U1 to U4 need no download."""
 
-_UPSCALES = 4
+_FREE = 4
 _CARDS_A_PASS = 10
-_FIRST_PAUSE = timedelta(seconds=30)
+_DELIVERIES = 4
+_FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=15)
 
 
@@ -149,7 +151,8 @@ class Worker:
         self._work_there = work
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._upscales = 0
+        self._free = 0
+        self._delivering = asyncio.Semaphore(_DELIVERIES)
         self._running: dict[int, Generation] = {}
         self._cards_of: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._grids: LRUCache[int, bytes] = LRUCache(CACHE_BYTES, getsizeof=len)
@@ -157,6 +160,7 @@ class Worker:
         self._shown: dict[int, tuple[Progress, datetime]] = {}
         self._cards_due = clock()
         self._care_due = clock()
+        self._purge_due = clock()
         self._pause = _FIRST_PAUSE
         self._paused_until = clock()
         self._alert_due = clock()
@@ -184,6 +188,14 @@ class Worker:
             for generation in await self._store.release():
                 await self._publisher.show_end(generation, None)
 
+    async def ended(self) -> None:
+        """Wait until the worker can't go on.
+
+        Raises:
+            DatabaseUnusable
+        """
+        await asyncio.shield(self._loop)
+
     async def _run(self) -> None:
         while True:
             # Cleared before the ledger is asked: a wake-up during the query is kept.
@@ -193,6 +205,8 @@ class Worker:
                     self._care_due = self._clock() + timedelta(seconds=POLL)
                     await self._look_after()
                 await self._claim()
+            except DatabaseUnusable:
+                raise
             except StoreUnavailable:
                 log.warning("The ledger can't be used now; trying again in %.0f s.", POLL)
             except Exception:
@@ -215,12 +229,15 @@ class Worker:
             log.info("generation %s goes on where another worker left it", generation.id)
             self._start(self._work(generation, resumed=True))
         await self._store.forget_tokens()
+        if self._clock() >= self._purge_due:
+            self._purge_due = self._clock() + timedelta(hours=1)
+            await self._store.purge()
 
     async def _claim(self) -> None:
         if self._closing:
             return
-        while self._upscales < _UPSCALES and (upscale := await self._store.claim_upscale()):
-            self._start(self._work(upscale))
+        while self._free < _FREE and (free := await self._store.claim_free()):
+            self._start(self._work(free))
         while self._clock() >= self._paused_until:
             # While the key is in doubt, one call at a time tries it.
             concurrency = 1 if self._pause > _FIRST_PAUSE else self._concurrency
@@ -236,14 +253,15 @@ class Worker:
 
     async def _work(self, generation: Generation, *, resumed: bool = False) -> None:
         upscale = generation.kind is Kind.UPSCALE
-        self._upscales += upscale
+        free = upscale or generation.result is not None
+        self._free += free
         try:
             if resumed and (found := await self._publisher.find_result(generation)):
                 await self._finish(generation, found)
             elif upscale:
                 await self._upscale(generation)
             elif generation.result is not None:
-                await self._deliver(generation, await self._source(generation))
+                await self._deliver(generation, None)
             else:
                 await self._call(generation)
         except ApiBusy as error:
@@ -251,7 +269,7 @@ class Worker:
         except Exception as error:
             await self._fail(generation, error)
         finally:
-            self._upscales -= upscale
+            self._free -= free
             self._running.pop(generation.id, None)
             self._work_there.set()
 
@@ -268,6 +286,8 @@ class Worker:
         self._running.pop(generation.id)
         await self._settle(self._store.keep_result, generation.id, result)
         self._work_there.set()
+        if self._delivering.locked():
+            source = None  # It will be fetched again: who waits for a turn holds no pictures.
         await self._deliver(replace(generation, result=result), source)
 
     async def _source(self, generation: Generation) -> Picture:
@@ -309,6 +329,15 @@ class Worker:
         return await self._genart.download(link)
 
     async def _deliver(self, generation: Generation, source: Picture | None) -> None:
+        """Post a result. Few at a time, which bounds the pictures in memory; where Discord limits
+        the rate, no call of the API waits for it."""
+        async with self._delivering:
+            if source is None:
+                with suppress(PictureError):
+                    source = await self._source(generation)
+            await self._post(generation, source)
+
+    async def _post(self, generation: Generation, source: Picture | None) -> None:
         assert generation.result is not None  # noqa: S101
         data = await self._genart.download_result(generation.result)
         grid = await self._images.check(data, decode=True)
@@ -370,6 +399,7 @@ class Worker:
     async def _put_back(self, generation: Generation, error: ApiBusy) -> None:
         log.warning("The API is busy; generation %s waits %.0f s", generation.id, error.retry_after)
         not_before = self._clock() + timedelta(seconds=error.retry_after)
+        self._paused_until = max(self._paused_until, not_before)
         await self._settle(self._store.requeue, generation.id, not_before)
 
     async def _fail(self, generation: Generation, error: Exception) -> None:
@@ -389,6 +419,8 @@ class Worker:
 
     async def _hold(self, error: Unauthorized) -> None:
         """Stop calling for a while: a key that was revoked must not burn through the queue."""
+        if self._clock() < self._paused_until:
+            return
         self._paused_until = self._clock() + self._pause
         log.error("The API refuses the key; trying again after %s.", self._pause)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)

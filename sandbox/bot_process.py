@@ -54,7 +54,7 @@ class BotProcess:
         cwd: Path = ROOT,
     ) -> None:
         self._discord = discord
-        self._settings = settings
+        self.settings = settings
         self._arguments = arguments
         self._cwd = cwd
         self._process: asyncio.subprocess.Process | None = None
@@ -106,7 +106,7 @@ class BotProcess:
             "-u",
             *self._arguments,
             cwd=self._cwd,
-            env={"PATH": os.environ["PATH"], **self._settings},
+            env={"PATH": os.environ["PATH"], **self.settings},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

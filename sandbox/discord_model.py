@@ -122,7 +122,7 @@ class Attachment:
         try:
             with Image.open(io.BytesIO(self.data)) as image:
                 found |= {"width": image.width, "height": image.height}
-        except (UnidentifiedImageError, OSError):
+        except (UnidentifiedImageError, Image.DecompressionBombError, OSError):
             pass
         return found
 
@@ -266,6 +266,7 @@ class Interaction:
     created: float
     wait: Callable[[Interaction, float], Any] = field(repr=False)
     source: Message | None = None
+    name: str = ""
     answer: Json | None = None
     message: Message | None = None
     latency: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import sqlite3
@@ -56,6 +57,10 @@ class World:
         self.database = database
         self.bot = BotProcess(discord, environment(discord, genart, database, **settings))
         self._prompts = 0
+
+    def upload(self) -> Upload:
+        """Return a picture to send."""
+        return Upload("cat.png", picture())
 
     async def vary(
         self,
@@ -132,6 +137,12 @@ class World:
         """Return the state of the generation that an interaction asked for."""
         rows = self.sql("select state from generations where id = ?", interaction.id)
         return rows[0][0] if rows else None
+
+    async def becomes(self, interaction: Interaction, state: str) -> None:
+        """Wait until the generation that an interaction asked for is in a state."""
+        async with asyncio.timeout(20):
+            while self.state(interaction) != state:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     def clicks(self, message_generation: int) -> list[tuple[int, str, str]]:
         """Return who clicked what with which outcome, in order."""

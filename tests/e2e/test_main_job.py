@@ -61,7 +61,7 @@ async def test_vary_posts_a_grid_with_its_source_and_nine_buttons(
     assert grid.pings == [str(shared.discord.alice.id)]
     assert grid.channel_id == shared.discord.channel_id
     await shared.discord.signal.until(lambda: asked.message.deleted, 5)
-    assert shared.state(asked) == "posted"
+    await shared.becomes(asked, "posted")
 
 
 async def test_u_n_posts_exactly_tile_n_alone(shared: World):
@@ -336,7 +336,7 @@ async def test_work_in_line_goes_on_after_kill_9(make):
         assert [message.pings for message in posted] == [[str(world.discord.alice.id)]] * 3
         await world.ends(hanging, "Interrupted")
         assert time.monotonic() - began < 30
-        assert world.state(hanging) == "interrupted"
+        await world.becomes(hanging, "interrupted")
         assert len(world.genart.calls) == 4, "nothing is asked of the API twice by itself"
         again = await world.result(await world.press(hanging.message, "Try again"))
         assert labels(again) == LABELS

@@ -366,7 +366,7 @@ async def test_a_finished_upscale_is_not_made_again_for_anybody(ledger: Ledger):
     first = (await ledger.store.press(ledger.click(grid, U2, ANN))).generation
     assert first is not None
     await ledger.store.answered(first.id, 5)
-    assert await ledger.store.claim_upscale()
+    assert await ledger.store.claim_free()
     await ledger.store.posted(first.id, 99, "tile-2.png", None)
     again = await ledger.store.press(ledger.click(grid, U2, BOB))
     assert again.outcome is Outcome.REPEATED
@@ -428,7 +428,7 @@ async def test_what_a_dead_worker_ran_is_interrupted_and_never_run_again(
         await ledger.store.answered(upscale.id, 5)
         for _ in range(2):
             assert await ledger.store.claim_call(9)
-        assert await ledger.store.claim_upscale()
+        assert await ledger.store.claim_free()
         await ledger.store.keep_result(answered.id, RESULT)
         async with Store(make_settings(), clock=ledger.clock, worker="elsewhere/1/2") as other:
             assert (await other.take_orphans()).interrupted == [], "its worker may be alive"

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("source_url", sa.Text),
         sa.Column("upload_limit", sa.BigInteger, nullable=False),
         sa.Column("token", sa.Text),
+        sa.Column("token_at", TIME),
         sa.Column("card_id", sa.BigInteger),
         sa.Column("message_id", sa.BigInteger),
         sa.Column("grid_file", sa.Text),
