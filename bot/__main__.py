@@ -19,6 +19,7 @@ from discord.http import Route
 
 from bot import __version__
 from bot.app import VaryBot
+from bot.check import check
 from bot.config import BadSettings, Settings, load_settings
 from bot.delivery import DiscordPublisher
 from bot.errors import DatabaseUnusable
@@ -41,13 +42,23 @@ def main() -> int:
         description="Vary, a Discord bot that turns pictures into grids of new ones. "
         "Its settings come from the environment and .env; .env.example explains each.",
     )
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=["check"],
+        help="try the settings: Discord, the API, the database and the hosts of pictures",
+    )
     parser.add_argument("--version", action="version", version=f"Vary {__version__}")
-    parser.parse_args()
+    arguments = parser.parse_args()
     try:
         settings = load_settings()
     except BadSettings as error:
         print(*error.sentences, sep="\n", file=sys.stderr)
         return os.EX_CONFIG
+    Route.BASE = settings.discord_api_url
+    if arguments.command == "check":
+        set_up_logging("CRITICAL", "text", settings.secrets())
+        return os.EX_OK if asyncio.run(check(settings)) else os.EX_UNAVAILABLE
     set_up_logging(settings.log_level, settings.log_format, settings.secrets())
     try:
         asyncio.run(run(settings))
@@ -75,7 +86,6 @@ async def run(settings: Settings) -> None:
     assert task is not None  # noqa: S101
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    Route.BASE = settings.discord_api_url
     async with Store(settings) as store, GenArt(settings) as genart, Images() as images:
         backoff: ExponentialBackoff[bool] = ExponentialBackoff()
         while True:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -66,16 +66,16 @@ class DiscordPublisher:
             generation, lambda: progress_card(generation, progress, tile[1] if tile else None)
         )
 
-    async def show_end(self, generation: Generation, error: VaryError | None) -> None:
-        seen = await self._try_edit(generation, lambda: end_card(generation, error), files=())
+    async def show_end(self, generation: Generation, detail: str | None = None) -> None:
+        seen = await self._try_edit(generation, lambda: end_card(generation, detail), files=())
         self._tiles.pop(generation.id, None)
         if not seen and generation.state is State.UNDELIVERED:
             await self._tell(generation.user_id, text.undelivered(generation.guild_id))
 
-    async def remove_card(self, generation: Generation, delivered: Delivered) -> None:
+    async def remove_card(self, generation: Generation) -> None:
         card_id = self._card_id(generation)
         self._tiles.pop(generation.id, None)
-        if card_id is None or card_id == delivered.message_id:
+        if card_id is None or card_id == generation.message_id:
             return
         try:
             await self._channel(generation).get_partial_message(card_id).delete()
@@ -97,11 +97,12 @@ class DiscordPublisher:
         except _ERRORS as error:
             log.info("generation %s: a new card is posted: %s", generation.id, error)
             try:
-                message = await self._channel(generation).send(
-                    view=progress_card(generation, progress, name),
-                    files=_files(files, generation),
-                    allowed_mentions=NOBODY,
-                )
+                with _uploads(files, generation) as uploads:
+                    message = await self._channel(generation).send(
+                        view=progress_card(generation, progress, name),
+                        files=uploads,
+                        allowed_mentions=NOBODY,
+                    )
             except _ERRORS as second:
                 raise CardUnavailable from second
         self._tiles[generation.id] = (message.id, name)
@@ -120,24 +121,28 @@ class DiscordPublisher:
             return None
         return media_links(message).get(file)
 
+    async def find_card(self, generation: Generation) -> int | None:
+        async for message in self._since(generation):
+            asked = message.interaction_metadata
+            if asked is not None and asked.id == generation.id:
+                return message.id
+        return None
+
     async def find_result(self, generation: Generation) -> Delivered | None:
+        async for message in self._since(generation):
+            if found := _result_in(message, generation):
+                return found
+        return None
+
+    async def _since(self, generation: Generation) -> AsyncGenerator[discord.Message]:
+        """Yield the channel's messages since a generation was asked for: its id is the time."""
         channel = self._channel(generation)
         try:
-            if card_id := self._card_id(generation):
-                card = await channel.get_partial_message(card_id).fetch()
-                if found := _result_in(card, generation):
-                    return found
-        except _ERRORS as error:
-            log.info("generation %s: its card can't be read: %s", generation.id, error)
-        try:
-            async for message in channel.history(
-                limit=_HISTORY, after=discord.Object(generation.id)
-            ):
-                if found := _result_in(message, generation):
-                    return found
+            since = discord.Object(generation.id)
+            async for message in channel.history(limit=_HISTORY, after=since):
+                yield message
         except _ERRORS as error:
             log.info("generation %s: the channel can't be read: %s", generation.id, error)
-        return None
 
     async def post_grid(
         self, generation: Generation, grid: Picture, source: Picture | None
@@ -238,9 +243,12 @@ class DiscordPublisher:
             ways.reverse()
         failure: Exception = CardUnavailable()
         for edit in ways:
-            attachments = discord.utils.MISSING if files is None else _files(files, generation)
             try:
-                return await edit(view=build(), attachments=attachments, allowed_mentions=NOBODY)
+                with _uploads(files or (), generation) as uploads:
+                    attachments = discord.utils.MISSING if files is None else uploads
+                    return await edit(
+                        view=build(), attachments=attachments, allowed_mentions=NOBODY
+                    )
             except _ERRORS as error:
                 failure = error
         raise failure
@@ -287,10 +295,10 @@ class DiscordPublisher:
             )
         with _delivering(but=(discord.Forbidden, discord.NotFound)):
             async for attempt in _retrying():
-                with attempt:
+                with attempt, _uploads(files, generation) as uploads:
                     return await self._channel(generation).send(
                         view=build(),
-                        files=_files(files, generation),
+                        files=uploads,
                         allowed_mentions=mentions,
                         nonce=str(generation.id),
                         **more,
@@ -304,12 +312,20 @@ class _Edit(Protocol):
     ) -> discord.Message: ...
 
 
-def _files(files: Files, generation: Generation) -> list[discord.File]:
+@contextmanager
+def _uploads(files: Files, generation: Generation) -> Generator[list[discord.File]]:
+    """Open files to be sent, and free their memory afterwards: discord.py leaves them in a cycle
+    of references that only the garbage collector finds, some megabytes later."""
     description = text.alt_text(generation.prompt)
-    return [
-        discord.File(io.BytesIO(picture.data), name, description=description)
-        for name, picture in files
-    ]
+    buffers = [io.BytesIO(picture.data) for _, picture in files]
+    try:
+        yield [
+            discord.File(buffer, name, description=description)
+            for buffer, (name, _) in zip(buffers, files, strict=True)
+        ]
+    finally:
+        for buffer in buffers:
+            io.BytesIO.close(buffer)
 
 
 def _result_in(message: discord.Message, generation: Generation) -> Delivered | None:
@@ -317,7 +333,8 @@ def _result_in(message: discord.Message, generation: Generation) -> Delivered | 
     links = media_links(message)
     if generation.kind is Kind.UPSCALE:
         tile = file_named(f"tile-{generation.tile}", links)
-        is_reply = message.id == generation.card_id or message.nonce == str(generation.id)
+        asked = message.interaction_metadata
+        is_reply = asked is not None and asked.id == generation.id
         return Delivered(message.id, tile) if tile and is_reply else None
     prefix = f"v:{generation.id}:"
     items = discord.ui.LayoutView.from_message(message).walk_children()

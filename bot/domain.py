@@ -21,6 +21,12 @@ DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
 TOKEN_LIFETIME = timedelta(minutes=15)
 """How long an interaction token edits and follows up (Discord's interactions reference)."""
 
+_FINAL_ERRORS = {
+    "bad_request",
+    "source_picture_gone",
+    "source_picture_too_large",
+    "source_not_a_picture",
+}
 _UPLOAD_TYPES = {"image/png", "image/jpeg", "image/webp", "image/gif"}
 _UPLOAD_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
@@ -131,6 +137,12 @@ class Generation:
     finished_at: datetime | None = None
     error: str | None = None
     result: Result | None = None
+
+    @property
+    def retryable(self) -> bool:
+        """Whether it came to nothing, but asking again for the very same thing makes sense."""
+        failed = self.state in {State.FAILED, State.INTERRUPTED}
+        return failed and self.error not in _FINAL_ERRORS
 
     def usable_token(self, now: datetime) -> str | None:
         """Return the interaction token if Discord still takes it at ``now``."""

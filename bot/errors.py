@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
 
 
 class VaryError(Exception):
     """Whatever goes wrong in a way that the bot knows.
 
-    ``code`` is what the ledger keeps of it; ``retryable`` tells whether asking again for the very
-    same thing makes sense.
+    ``code`` is what the ledger keeps of it, and what the sentence for people goes by.
     """
 
-    code: ClassVar[str] = "error"
-    retryable = True
+    code = "error"
 
 
 class Refused(VaryError):
@@ -96,7 +93,6 @@ class BadRequest(GenArtError):
     """400. ``reason`` is the API's own sentence, if it gave one."""
 
     code = "bad_request"
-    retryable = False
 
     def __init__(self, reason: str | None = None) -> None:
         super().__init__(reason)
@@ -144,6 +140,8 @@ class ApiUnreachable(GenArtError):
     def __init__(self, *, sent: bool) -> None:
         super().__init__(sent)
         self.sent = sent
+        if not sent:
+            self.code = "not_sent"
 
 
 class ApiNonsense(GenArtError):
@@ -157,15 +155,13 @@ class ApiNonsense(GenArtError):
 
 
 class PictureError(VaryError):
-    """A picture that can't be used; ``role`` is ``source`` (what a member gave) or ``result``."""
+    """A picture that can't be used: a result, unless it is said :meth:`of_source`."""
 
     code = "picture"
-    role = "result"
 
-    def of(self, role: str) -> PictureError:
-        """Return the error itself, said of ``role``."""
-        self.role = role
-        self.retryable = role == "result"
+    def of_source(self) -> PictureError:
+        """Return the error itself, said of the picture that a generation starts from."""
+        self.code = f"source_{self.code}"
         return self
 
 

@@ -127,6 +127,28 @@ class GenArt:
             raise self._error(status, headers, body)
         return _read_result(body)
 
+    async def info(self) -> None:
+        """Ask about the account, which costs nothing: does the API take the key?
+
+        Raises:
+            GenArtError
+        """
+        status, headers, body = await self._call("GET", "/info", {})
+        if status != 200:
+            raise self._error(status, headers, body)
+
+    async def reach(self, host: str) -> None:
+        """See whether a host of pictures answers at all.
+
+        Raises:
+            PictureUnreachable
+        """
+        scheme = "http" if httpx.URL(f"http://{host}").host in LOOPBACK else "https"
+        try:
+            await self._client.head(f"{scheme}://{host}/", timeout=10)
+        except (httpx.HTTPError, httpx.InvalidURL):
+            raise PictureUnreachable from None
+
     async def _call(
         self, method: str, path: str, params: dict[str, str]
     ) -> tuple[int, httpx.Headers, bytes]:

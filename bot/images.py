@@ -7,9 +7,11 @@ how many decoded pictures are in memory at once.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
@@ -29,6 +31,7 @@ _THREADS = 2
 _QUALITIES = (90, 75)
 _SHRINK = 0.7
 _SMALLEST_SIDE = 64
+_M_MMAP_THRESHOLD, _LARGE_BLOCK = -3, 128 * 1024
 
 # We hold pictures against PIXELS by their header; Pillow's own check would print a warning.
 Image.MAX_IMAGE_PIXELS = None
@@ -46,6 +49,7 @@ class Images:
     """Runs picture work in threads of its own. An async context manager."""
 
     def __init__(self) -> None:
+        _return_memory()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="images")
 
     async def __aenter__(self) -> Self:
@@ -91,6 +95,16 @@ class Images:
         return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
 
 
+def _return_memory() -> None:
+    """Have large blocks given back to the system as soon as they are free.
+
+    glibc otherwise keeps more and more of them as pictures of some megabytes come and go
+    (mallopt(3), M_MMAP_THRESHOLD); other C libraries have no such setting.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+
+
 def _open(data: bytes) -> Image.Image:
     """Open by the header alone. Only the four formats: no decoder runs that isn't needed."""
     try:
@@ -107,9 +121,10 @@ def _load(data: bytes) -> Image.Image:
     image = _open(data)
     try:
         image.load()
-        return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     except Exception as error:  # Pillow's decoders raise whatever bad bytes make them raise.
         raise NotAPicture from error
+    return image
 
 
 def _check(data: bytes, decode: bool) -> Picture:

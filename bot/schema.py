@@ -39,6 +39,7 @@ generations = sa.Table(
     sa.Column("token", sa.Text),
     sa.Column("token_at", UtcDateTime),
     sa.Column("card_id", sa.BigInteger),
+    sa.Column("card_due", sa.Boolean, nullable=False, default=False),
     sa.Column("message_id", sa.BigInteger),
     sa.Column("grid_file", sa.Text),
     sa.Column("source_file", sa.Text),
@@ -73,6 +74,7 @@ sa.Index("ix_generations_state", generations.c.state, generations.c.user_id, gen
 sa.Index("ix_generations_finished", generations.c.state, generations.c.finished_at)
 sa.Index("ix_generations_user_started", generations.c.user_id, generations.c.started_at)
 sa.Index("ix_generations_user_created", generations.c.user_id, generations.c.created_at)
+sa.Index("ix_generations_card_due", generations.c.card_due)
 sa.Index("ix_generations_retry", generations.c.retry_of)
 sa.Index("ix_generations_parent", generations.c.parent_id, generations.c.kind, generations.c.tile)
 sa.Index("ix_clicks_user", clicks.c.user_id, clicks.c.clicked_at)

@@ -77,6 +77,9 @@ _CALLS_API = _g.kind != Kind.UPSCALE
 _FREE = sa.or_(_g.kind == Kind.UPSCALE, _g.result.is_not(None))
 """What needs no call of the API (any more)."""
 
+_IN_HAND = sa.or_(_g.state == State.RUNNING, _g.card_due)
+"""What a worker has in hand: work, and cards that don't say yet that it is over."""
+
 _WAITING = sa.and_(_g.state == State.QUEUED, ~_FREE)
 _CALLING = sa.and_(_g.state == State.RUNNING, ~_FREE)
 _COUNTED = (State.QUEUED, State.RUNNING, State.POSTED, State.UNDELIVERED)
@@ -115,10 +118,11 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """Rows whose worker is gone: those that go on here, and those given up as interrupted."""
+    """Rows whose worker is gone: those that go on here, and those that are over, but whose card
+    doesn't say so yet. What was being asked of the API is among these, as interrupted."""
 
     resumed: list[Generation]
-    interrupted: list[Generation]
+    over: list[Generation]
 
 
 class Store:
@@ -304,7 +308,7 @@ class Store:
                 grid_file=file_named(GRID, click.links),
                 source_file=file_named(SOURCE, click.links),
                 finished_at=self._clock(),
-                token=None,
+                card_due=True,
             )
         )
         (recognized,) = await _fetch(connection, query.returning(*_COLUMNS))
@@ -462,7 +466,9 @@ class Store:
             _g.result.is_(None),
             state=State.CANCELLED,
             finished_at=self._clock(),
-            token=None,
+            card_due=True,
+            worker=self._worker,
+            lease_until=self._clock() + LEASE,
         )
 
     async def unanswered(self, generation_id: int) -> None:
@@ -563,25 +569,52 @@ class Store:
 
     async def renew_leases(self) -> None:
         """Say that this worker is alive."""
-        mine = sa.and_(_g.state == State.RUNNING, _g.worker == self._worker)
+        mine = sa.and_(_IN_HAND, _g.worker == self._worker)
         async with self._write() as connection:
             await connection.execute(
                 generations.update().where(mine).values(lease_until=self._clock() + LEASE)
             )
 
     async def take_orphans(self) -> Orphans:
-        """Take over the running rows whose worker is gone.
+        """Take over what a worker that is gone had in hand.
 
         An upscale costs nothing and a result in hand is paid for: those go on here. Where the API
         may have been called, the row becomes interrupted: it is never run again by itself.
         """
         now = self._clock()
-        query = sa.select(_g.worker).where(_g.state == State.RUNNING).distinct()
+        query = sa.select(_g.worker).where(_IN_HAND).distinct()
         async with self._read() as connection:
             workers = (await connection.execute(query)).scalars().all()
         dead = [worker for worker in workers if worker and self._has_ended(worker)]
-        gone = sa.and_(_g.state == State.RUNNING, (_g.lease_until < now) | _g.worker.in_(dead))
-        return await self._give_up(gone, worker=self._worker, lease_until=now + LEASE)
+        gone = sa.and_(_IN_HAND, (_g.lease_until < now) | _g.worker.in_(dead))
+        return await self._take(gone, self._worker, now + LEASE)
+
+    async def release(self) -> list[Generation]:
+        """Give up what this worker runs, for others to go on with; return what is over by it."""
+        mine = sa.and_(_g.state == State.RUNNING, _g.worker == self._worker)
+        return (await self._take(mine, self._worker, self._clock() - LEASE)).over
+
+    async def _take(
+        self, which: sa.ColumnElement[bool], worker: str, lease_until: datetime
+    ) -> Orphans:
+        ended = {"state": State.INTERRUPTED, "finished_at": self._clock(), "card_due": True}
+        async with self._write() as connection:
+            taken = await _fetch(connection, sa.select(*_COLUMNS).where(which))
+            lost = sa.and_(_g.state == State.RUNNING, ~_FREE)
+            for part, values in ((lost, ended), (sa.true(), {})):
+                values |= {"worker": worker, "lease_until": lease_until}
+                await connection.execute(generations.update().where(which, part).values(**values))
+        orphans = Orphans([], [])
+        for generation in taken:
+            free = generation.kind is Kind.UPSCALE or generation.result is not None
+            if generation.state is State.RUNNING and free:
+                orphans.resumed.append(generation)
+            elif generation.state is State.RUNNING:
+                orphans.over.append(replace(generation, state=State.INTERRUPTED))
+                _log_change(orphans.over[-1])
+            else:
+                orphans.over.append(generation)
+        return orphans
 
     def _has_ended(self, worker: str) -> bool:
         """Tell whether a worker was a process of this machine that isn't there any more.
@@ -598,25 +631,6 @@ class Store:
         except PermissionError:
             return False
         return int(pid) == os.getpid()
-
-    async def release(self) -> list[Generation]:
-        """Give up what this worker runs; return what became interrupted by it."""
-        mine = sa.and_(_g.state == State.RUNNING, _g.worker == self._worker)
-        orphans = await self._give_up(mine, lease_until=self._clock() - LEASE)
-        return orphans.interrupted
-
-    async def _give_up(self, which: sa.ColumnElement[bool], **resumed: object) -> Orphans:
-        ended = {"state": State.INTERRUPTED, "finished_at": self._clock(), "token": None}
-        async with self._write() as connection:
-            found = await _fetch(connection, sa.select(*_COLUMNS).where(which, _FREE))
-            lost = await _fetch(connection, sa.select(*_COLUMNS).where(which, ~_FREE))
-            for part, values in ((_FREE, resumed), (~_FREE, ended)):
-                query = generations.update().where(which, part).values(**values)
-                await connection.execute(query)
-        interrupted = [replace(generation, state=State.INTERRUPTED) for generation in lost]
-        for generation in interrupted:
-            _log_change(generation)
-        return Orphans(found, interrupted)
 
     async def keep_result(self, generation_id: int, result: Result) -> None:
         """Keep what the API answered: from here on the generation is paid for."""
@@ -647,7 +661,7 @@ class Store:
             grid_file=grid_file,
             source_file=source_file,
             finished_at=self._clock(),
-            token=None,
+            card_due=True,
         )
 
     async def failed(self, generation_id: int, state: State, error: str) -> None:
@@ -658,8 +672,12 @@ class Store:
             state=state,
             error=error,
             finished_at=self._clock(),
-            token=None,
+            card_due=True,
         )
+
+    async def card_done(self, generation_id: int) -> None:
+        """Note that the card of a generation that is over says so, or is gone."""
+        await self._change(generation_id, card_due=False, token=None, worker=None)
 
     def _mine(self) -> sa.ColumnElement[bool]:
         return sa.and_(_g.state == State.RUNNING, _g.worker == self._worker)
@@ -680,7 +698,7 @@ class Store:
     async def forget_tokens(self) -> None:
         """Delete the interaction tokens that Discord doesn't take any more."""
         expired = sa.and_(
-            _LIVE, _g.token.is_not(None), _g.token_at < self._clock() - TOKEN_LIFETIME
+            _LIVE | _g.card_due, _g.token.is_not(None), _g.token_at < self._clock() - TOKEN_LIFETIME
         )
         async with self._write() as connection:
             await connection.execute(generations.update().where(expired).values(token=None))

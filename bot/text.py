@@ -8,11 +8,8 @@ from discord.utils import escape_markdown, escape_mentions, format_dt
 
 from bot.domain import Generation, Kind, State
 from bot.errors import (
-    ApiUnreachable,
-    BadRequest,
     BlankPrompt,
     DailyLimitReached,
-    PictureError,
     PromptTooLong,
     QueueFull,
     StoreUnavailable,
@@ -31,6 +28,10 @@ VARY_DESCRIPTION = "Turn a picture into a grid of four new ones"
 PROMPT_DESCRIPTION = "What the new pictures should show"
 IMAGE_DESCRIPTION = "The picture to start from: PNG, JPEG, WebP or GIF, up to 25 MB"
 
+INTERRUPTED = (
+    "Interrupted by a restart of the bot. Nothing is run twice by itself, as it may have been "
+    "paid for already: press Try again if you want it."
+)
 CANCEL = "Cancel"
 TRY_AGAIN = "Try again"
 
@@ -71,14 +72,15 @@ _FAILURES = {
     "no_card": "I couldn't attach the tile anywhere: I need permission to see and write here.",
     "undelivered": "The picture is ready, but I can't post it here. Use /fetch, in a channel where "
     "I may send messages and attach files, to get it.",
-    "error": "Something went wrong on my side.",
-}
-_SOURCE_FAILURES = {
-    "picture_gone": "The picture to start from is gone. Use /vary with the picture again.",
-    "picture_unreachable": "The picture to start from couldn't be fetched. Use /vary again.",
-    "picture_too_large": "The picture to start from is too large: use one of up to 64 megapixels.",
-    "not_a_picture": "The file to start from isn't a picture that can be read. "
+    "source_picture_gone": "The picture to start from is gone. Use /vary with the picture again.",
+    "source_picture_unreachable": "The picture to start from couldn't be fetched.",
+    "source_picture_too_large": "The picture to start from is too large: use one of up to 64 "
+    "megapixels.",
+    "source_not_a_picture": "The file to start from isn't a picture that can be read. "
     "Use a PNG, JPEG, WebP or GIF.",
+    "bad_request": "The picture service doesn't accept this prompt or picture.",
+    "not_sent": "The connection to the picture service broke before anything was asked of it.",
+    "error": "Something went wrong on my side.",
 }
 _MAYBE_CHARGED = {"timeout", "unreachable", "nonsense"}
 
@@ -122,27 +124,17 @@ def running(since: datetime, usual: timedelta | None, now: datetime) -> str:
     return f"{started}\n{bar} about {done:.0%} (an estimate)"
 
 
-def ending(generation: Generation, error: VaryError | None) -> str:
-    """Say what became of a generation that has no result to show."""
+def ending(generation: Generation, detail: str | None) -> str:
+    """Say what became of a generation that has no result to show; ``detail`` is what the API
+    itself says of it."""
     if generation.state is State.CANCELLED:
         return "Cancelled."
-    if error is None:
-        return (
-            "Interrupted by a restart of the bot. Nothing is run twice by itself, as it may have "
-            "been paid for already: press Try again if you want it."
-        )
-    if isinstance(error, BadRequest):
-        said = f" It says: {_inert(error.reason)}" if error.reason else ""
-        return f"The picture service doesn't accept this prompt or picture.{said}"
-    if isinstance(error, PictureError) and error.role == "source":
-        return _SOURCE_FAILURES.get(error.code, _SOURCE_FAILURES["picture_unreachable"])
-    sentence = _FAILURES.get(error.code, _FAILURES["error"])
-    sure = isinstance(error, ApiUnreachable) and not error.sent
-    return (
-        f"{sentence} It may have been charged all the same."
-        * (error.code in _MAYBE_CHARGED and not sure)
-        or sentence
-    )
+    if generation.state is State.INTERRUPTED:
+        return INTERRUPTED
+    sentence = _FAILURES.get(generation.error or "", _FAILURES["error"])
+    if generation.error in _MAYBE_CHARGED:
+        sentence += " It may have been charged all the same."
+    return f"{sentence} It says: {_inert(detail)}" if detail else sentence
 
 
 def undelivered(guild_id: int | None) -> str:

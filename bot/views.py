@@ -18,8 +18,8 @@ import discord
 from discord import ui
 
 from bot import text
-from bot.domain import BLUE, Click, Generation, Kind, Outcome, State, option_rows
-from bot.errors import Refused, StoreUnavailable, VaryError
+from bot.domain import BLUE, Click, Generation, Kind, Outcome, option_rows
+from bot.errors import Refused, StoreUnavailable
 from bot.store import Answer
 from bot.worker import Progress
 
@@ -129,7 +129,8 @@ class CancelButton(_LedgerButton, template=rf"c:{_ID}"):
         if not own and not interaction.permissions.manage_messages:
             await _say(interaction, text.NOT_YOURS)
         elif cancelled := await interaction.client.store.cancel(generation.id):
-            await interaction.response.edit_message(view=end_card(cancelled, None))
+            await interaction.response.edit_message(view=end_card(cancelled))
+            await interaction.client.store.card_done(cancelled.id)
         else:
             await _say(interaction, text.TOO_LATE_TO_CANCEL)
 
@@ -266,11 +267,10 @@ def progress_card(generation: Generation, progress: Progress, tile: str | None =
     return _card(generation, text.running(progress.since, progress.usual, progress.now), tile)
 
 
-def end_card(generation: Generation, error: VaryError | None) -> Layout:
-    """Build the card of a generation that came to nothing."""
-    retry = generation.state in {State.FAILED, State.INTERRUPTED}
-    button = RetryButton(generation.id) if retry and (error is None or error.retryable) else None
-    return _card(generation, text.ending(generation, error), None, button)
+def end_card(generation: Generation, detail: str | None = None) -> Layout:
+    """Build the card of a generation that came to nothing; ``detail`` is what the API says."""
+    button = RetryButton(generation.id) if generation.retryable else None
+    return _card(generation, text.ending(generation, detail), None, button)
 
 
 def _card(

@@ -23,6 +23,7 @@ from bot.config import Settings
 from bot.domain import Generation, Kind, State
 from bot.errors import (
     ApiBusy,
+    BadRequest,
     DatabaseUnusable,
     DeliveryFailed,
     PictureError,
@@ -52,7 +53,7 @@ CACHE_BYTES = 64 * 1024 * 1024
 
 _FREE = 4
 _CARDS_A_PASS = 10
-_DELIVERIES = 4
+_DELIVERIES = 3
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=15)
 
@@ -85,11 +86,12 @@ class Publisher(Protocol):
         """Show on the card how far the work is."""
         ...
 
-    async def show_end(self, generation: Generation, error: VaryError | None) -> None:
-        """Show on the card what became of a generation that has no result to post."""
+    async def show_end(self, generation: Generation, detail: str | None = None) -> None:
+        """Show on the card what became of a generation that has no result to post; ``detail`` is
+        what the API says of it."""
         ...
 
-    async def remove_card(self, generation: Generation, delivered: Delivered) -> None:
+    async def remove_card(self, generation: Generation) -> None:
         """Take the card away, unless it became the result."""
         ...
 
@@ -99,6 +101,10 @@ class Publisher(Protocol):
 
     async def link(self, posted: Generation, file: str) -> str | None:
         """Return a fresh link of an attachment of a posted result; ``None`` if it isn't seen."""
+        ...
+
+    async def find_card(self, generation: Generation) -> int | None:
+        """Find the answer to the interaction among the channel's messages."""
         ...
 
     async def find_result(self, generation: Generation) -> Delivered | None:
@@ -186,7 +192,7 @@ class Worker:
         await asyncio.gather(*left, return_exceptions=True)
         with suppress(StoreUnavailable):
             for generation in await self._store.release():
-                await self._publisher.show_end(generation, None)
+                await self._conclude(generation)
 
     async def ended(self) -> None:
         """Wait until the worker can't go on.
@@ -223,8 +229,8 @@ class Worker:
         """Renew what is ours, take over what is nobody's, forget what has expired."""
         await self._store.renew_leases()
         orphans = await self._store.take_orphans()
-        for generation in orphans.interrupted:
-            self._start(self._publisher.show_end(generation, None))
+        for generation in orphans.over:
+            self._start(self._conclude(generation))
         for generation in orphans.resumed:
             log.info("generation %s goes on where another worker left it", generation.id)
             self._start(self._work(generation, resumed=True))
@@ -256,6 +262,7 @@ class Worker:
         free = upscale or generation.result is not None
         self._free += free
         try:
+            generation = await self._with_card(generation)
             if resumed and (found := await self._publisher.find_result(generation)):
                 await self._finish(generation, found)
             elif upscale:
@@ -301,7 +308,7 @@ class Worker:
             link = await self._source_link(generation)
             return await self._images.check(await self._genart.download(link), decode=False)
         except PictureError as error:
-            raise error.of("source") from None
+            raise error.of_source() from None
 
     async def _source_link(self, generation: Generation) -> str:
         """Return a link of the source: a fresh one wherever the source stands on a message."""
@@ -310,7 +317,7 @@ class Worker:
             fresh = parent.source_file and await self._publisher.link(parent, parent.source_file)
             link = fresh or link
         if not link:
-            raise PictureGone().of("source")
+            raise PictureGone().of_source()
         return link
 
     async def _parent(self, generation: Generation) -> Generation | None:
@@ -383,13 +390,29 @@ class Worker:
             delivered.grid_file,
             delivered.source_file,
         )
-        if generation.kind is not Kind.UPSCALE:
+        message_id = delivered.message_id
+        await self._conclude(replace(generation, state=State.POSTED, message_id=message_id))
+
+    async def _conclude(self, generation: Generation, detail: str | None = None) -> None:
+        """Show in the channel that a generation is over, and how."""
+        generation = await self._with_card(generation)
+        if generation.state is not State.POSTED:
             async with self._card(generation.id):
-                await self._publisher.remove_card(generation, delivered)
+                await self._publisher.show_end(generation, detail)
+        elif generation.kind is not Kind.UPSCALE:
+            async with self._card(generation.id):
+                await self._publisher.remove_card(generation)
         elif parent := await self._parent(generation):
             async with self._card(parent.id):
                 used = await self._store.used_tiles(parent.id)
                 await self._publisher.recolour(parent, used)
+        await self._settle(self._store.card_done, generation.id)
+
+    async def _with_card(self, generation: Generation) -> Generation:
+        """Look for the card if the process died before it could be noted."""
+        if generation.card_id is not None:
+            return generation
+        return replace(generation, card_id=await self._publisher.find_card(generation))
 
     def _card(self, generation_id: int) -> asyncio.Lock:
         """Return the lock under which a generation's messages are edited, so that an edit that is
@@ -413,9 +436,8 @@ class Worker:
         if isinstance(error, Unauthorized):
             await self._hold(error)
         self._running.pop(generation.id, None)
-        ended = replace(generation, state=state, error=error.code)
-        async with self._card(generation.id):
-            await self._publisher.show_end(ended, error)
+        detail = error.reason if isinstance(error, BadRequest) else None
+        await self._conclude(replace(generation, state=state, error=error.code), detail)
 
     async def _hold(self, error: Unauthorized) -> None:
         """Stop calling for a while: a key that was revoked must not burn through the queue."""
@@ -477,4 +499,4 @@ class Worker:
             await self._publisher.show_progress(generation, progress)
             current = await self._store.get(generation.id)
             if current is not None and current.state is State.CANCELLED:
-                await self._publisher.show_end(current, None)
+                await self._publisher.show_end(current)

@@ -55,7 +55,7 @@ class BotProcess:
     ) -> None:
         self._discord = discord
         self.settings = settings
-        self._arguments = arguments
+        self.arguments = arguments
         self._cwd = cwd
         self._process: asyncio.subprocess.Process | None = None
         self._lines: list[str] = []
@@ -104,7 +104,7 @@ class BotProcess:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-u",
-            *self._arguments,
+            *self.arguments,
             cwd=self._cwd,
             env={"PATH": os.environ["PATH"], **self.settings},
             stdin=asyncio.subprocess.DEVNULL,

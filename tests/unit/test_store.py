@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import sqlalchemy.event
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
@@ -91,6 +92,7 @@ class Ledger:
     async def finish(self, generation: Generation) -> Generation:
         await self.store.keep_result(generation.id, RESULT)
         await self.store.posted(generation.id, generation.id + 2, "grid.png", "source.png")
+        await self.store.card_done(generation.id)
         done = await self.store.get(generation.id)
         assert done is not None
         assert done.state is State.POSTED
@@ -389,7 +391,7 @@ async def test_only_what_waits_can_be_cancelled(ledger: Ledger):
     generation = await ledger.queued()
     cancelled = await ledger.store.cancel(generation.id)
     assert cancelled is not None
-    assert (cancelled.state, cancelled.token) == (State.CANCELLED, None)
+    assert (cancelled.state, cancelled.token) == (State.CANCELLED, cancelled.token)
     assert await ledger.store.cancel(generation.id) is None
     running = await ledger.queued()
     assert await ledger.store.claim_call(1)
@@ -431,10 +433,10 @@ async def test_what_a_dead_worker_ran_is_interrupted_and_never_run_again(
         assert await ledger.store.claim_free()
         await ledger.store.keep_result(answered.id, RESULT)
         async with Store(make_settings(), clock=ledger.clock, worker="elsewhere/1/2") as other:
-            assert (await other.take_orphans()).interrupted == [], "its worker may be alive"
+            assert (await other.take_orphans()).over == [], "its worker may be alive"
             ledger.clock.advance(LEASE + timedelta(seconds=1))
             orphans = await other.take_orphans()
-            assert [g.id for g in orphans.interrupted] == [calling.id]
+            assert [g.id for g in orphans.over] == [calling.id]
             assert {g.id for g in orphans.resumed} == {answered.id, upscale.id}
             assert await other.claim_call(9) is None
             await other.posted(answered.id, 9, "grid.png", None)
@@ -446,6 +448,26 @@ async def test_what_a_dead_worker_ran_is_interrupted_and_never_run_again(
         assert late.state is State.INTERRUPTED, "a worker that lost its lease changes nothing"
 
 
+async def test_a_card_that_its_worker_left_behind_is_another_s_to_put_right(ledger: Ledger):
+    posted = await ledger.queued()
+    failed = await ledger.queued(BOB)
+    for _ in range(2):
+        assert await ledger.store.claim_call(9)
+    await ledger.store.keep_result(posted.id, RESULT)
+    await ledger.store.posted(posted.id, 9, "grid.png", None)
+    await ledger.store.failed(failed.id, State.FAILED, "timeout")
+    ledger.clock.advance(LEASE + timedelta(seconds=1))
+    left = (await ledger.store.take_orphans()).over
+    assert {(g.id, g.state) for g in left} == {
+        (posted.id, State.POSTED),
+        (failed.id, State.FAILED),
+    }
+    for generation in left:
+        await ledger.store.card_done(generation.id)
+    ledger.clock.advance(LEASE + timedelta(seconds=1))
+    assert (await ledger.store.take_orphans()).over == []
+
+
 async def test_a_worker_that_says_that_it_lives_keeps_its_rows(make_settings: MakeSettings):
     async with opened(make_settings) as ledger:
         await ledger.queued()
@@ -454,7 +476,7 @@ async def test_a_worker_that_says_that_it_lives_keeps_its_rows(make_settings: Ma
             ledger.clock.advance(LEASE / 2)
             await ledger.store.renew_leases()
             orphans = await ledger.store.take_orphans()
-            assert (orphans.interrupted, orphans.resumed) == ([], [])
+            assert (orphans.over, orphans.resumed) == ([], [])
 
 
 async def test_what_the_api_did_not_take_waits_its_time_in_line(ledger: Ledger):
@@ -512,3 +534,32 @@ async def test_a_file_that_is_no_database_is_said_to_be_unusable(
     with pytest.raises(DatabaseUnusable, match="not a database"):
         async with opened(make_settings):
             pass
+
+
+@pytest.mark.parametrize("claim", ["claim_call", "claim_free"])
+async def test_a_claim_costs_the_same_however_long_the_ledger_is(
+    make_settings: MakeSettings, tmp_path: Path, claim: str
+):
+    """Every statement of a claim finds its rows by an index, never by going through the table."""
+    async with opened(make_settings) as ledger:
+        await ledger.posted()
+        seen: list[tuple[str, object]] = []
+
+        def note(_c: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+            seen.append((statement, values))
+
+        await ledger.queued()
+        engine = ledger.store._engine.sync_engine  # pyright: ignore
+        sa.event.listen(engine, "before_cursor_execute", note)
+        await (ledger.store.claim_call(9) if claim == "claim_call" else ledger.store.claim_free())
+        sa.event.remove(engine, "before_cursor_execute", note)
+    connection = sqlite3.connect(tmp_path / "vary.db")
+    plans = [
+        detail
+        for statement, values in seen
+        if "generations" in statement
+        for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+    ]
+    connection.close()
+    assert any("USING" in detail and "INDEX" in detail for detail in plans)
+    assert [detail for detail in plans if detail.startswith("SCAN generations")] == []

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("token", sa.Text),
         sa.Column("token_at", TIME),
         sa.Column("card_id", sa.BigInteger),
+        sa.Column("card_due", sa.Boolean, nullable=False),
         sa.Column("message_id", sa.BigInteger),
         sa.Column("grid_file", sa.Text),
         sa.Column("source_file", sa.Text),
@@ -48,6 +49,7 @@ def upgrade() -> None:
         "ix_generations_user_created": ["user_id", "created_at"],
         "ix_generations_parent": ["parent_id", "kind", "tile"],
         "ix_generations_retry": ["retry_of"],
+        "ix_generations_card_due": ["card_due"],
     }.items():
         op.create_index(name, "generations", columns)
     op.create_table(

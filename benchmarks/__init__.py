@@ -1,0 +1,1 @@
+"""Timed comparisons: each prints a table of ratios against a baseline of the same run."""
