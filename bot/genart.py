@@ -125,7 +125,7 @@ class GenArt:
         status, headers, body = await self._call("POST", "/imageToImage", params)
         if status != 200:
             raise self._error(status, headers, body)
-        return _read_result(body)
+        return read_result(body)
 
     async def info(self) -> None:
         """Ask about the account, which costs nothing: does the API take the key?
@@ -293,7 +293,12 @@ def _retry_after(headers: httpx.Headers) -> float | None:
     return min(max(seconds, 1.0), _BUSY_AT_MOST) if seconds == seconds else None
 
 
-def _read_result(body: bytes) -> Result:
+def read_result(body: bytes) -> Result:
+    """Read what the API answered.
+
+    Raises:
+        ApiNonsense: it isn't what is documented, or names no image.
+    """
     try:
         answer = _ApiAnswer.model_validate_json(body)
     except ValidationError as error:

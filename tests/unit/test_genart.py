@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import socket
 import time
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from bot.domain import Kind, Result
@@ -27,7 +30,7 @@ from bot.errors import (
     PictureUnreachable,
     Unauthorized,
 )
-from bot.genart import GenArt, is_allowed
+from bot.genart import GenArt, is_allowed, read_result
 from sandbox.genart_api import (
     Behaviour,
     LoopbackGenArt,
@@ -44,6 +47,11 @@ from sandbox.genart_api import (
 from tests.conftest import MakeSettings
 
 PROMPT = "a cat & a dog? 100% = 🐈 +1"
+
+
+FIELDS = st.sampled_from(
+    ["uri", "proxy_url", "options", "id", "hash", "flags", "taskId", "custom", "label", "style"]
+)
 
 
 def png() -> bytes:
@@ -357,3 +365,20 @@ async def test_a_host_that_stumbles_is_asked_again_for_what_is_paid_for(
     faults.extend([answer(503)] * 9)
     with pytest.raises(PictureUnreachable):
         await genart.download(picture, {api.image_host})
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_no_answer_of_the_api_breaks_its_reader(answer: object):
+    try:
+        result = read_result(json.dumps(answer).encode())
+    except ApiNonsense:
+        return
+    assert result.image_urls
+    assert len(result.options) <= 9
