@@ -94,8 +94,8 @@ class DiscordPublisher:
             message = await self._edit(
                 generation, lambda: progress_card(generation, progress, name), files
             )
-        except _ERRORS as error:
-            log.info("generation %s: a new card is posted: %s", generation.id, error)
+        except (*_ERRORS, CardUnavailable) as error:
+            log.info("generation %s: a new card is posted: %r", generation.id, error)
             try:
                 with _uploads(files, generation) as uploads:
                     message = await self._channel(generation).send(

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 from weakref import WeakValueDictionary
 
@@ -51,7 +50,7 @@ CARD_PERIOD = 5.0
 CACHE_BYTES = 64 * 1024 * 1024
 """Bytes of recent grids that are kept, so that U1 to U4 need no download."""
 
-_FREE = 4
+_CUTS = 4
 _CARDS_A_PASS = 10
 _DELIVERIES = 3
 _FIRST_PAUSE = timedelta(seconds=5)
@@ -157,7 +156,7 @@ class Worker:
         self._work_there = work
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._free = 0
+        self._cutting = asyncio.Semaphore(_CUTS)
         self._delivering = asyncio.Semaphore(_DELIVERIES)
         self._running: dict[int, Generation] = {}
         self._cards_of: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -175,12 +174,7 @@ class Worker:
         self._loop = asyncio.create_task(self._run(), name="worker")
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._closing = True
         with suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(self._grace):
@@ -242,7 +236,7 @@ class Worker:
     async def _claim(self) -> None:
         if self._closing:
             return
-        while self._free < _FREE and (free := await self._store.claim_free()):
+        while free := await self._store.claim_free():
             self._start(self._work(free))
         while self._clock() >= self._paused_until:
             # While the key is in doubt, one call at a time tries it.
@@ -258,15 +252,13 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     async def _work(self, generation: Generation, *, resumed: bool = False) -> None:
-        upscale = generation.kind is Kind.UPSCALE
-        free = upscale or generation.result is not None
-        self._free += free
         try:
             generation = await self._with_card(generation)
             if resumed and (found := await self._publisher.find_result(generation)):
                 await self._finish(generation, found)
-            elif upscale:
-                await self._upscale(generation)
+            elif generation.kind is Kind.UPSCALE:
+                async with self._cutting:
+                    await self._upscale(generation)
             elif generation.result is not None:
                 await self._deliver(generation, None)
             else:
@@ -276,7 +268,6 @@ class Worker:
         except Exception as error:
             await self._fail(generation, error)
         finally:
-            self._free -= free
             self._running.pop(generation.id, None)
             self._work_there.set()
 
@@ -321,7 +312,9 @@ class Worker:
         return link
 
     async def _parent(self, generation: Generation) -> Generation | None:
-        return await self._store.get(generation.parent_id) if generation.parent_id else None
+        if generation.parent_id is None:
+            return None
+        return await self._settle(self._store.get, generation.parent_id)
 
     async def _grid(self, generation: Generation) -> bytes:
         """Return the grid that a tile is cut from."""
@@ -453,7 +446,7 @@ class Worker:
     async def _settle(
         self, change: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Write a change to the ledger, however long it takes until the ledger can be written."""
+        """Do something with the ledger, however long it takes until that can be done."""
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(StoreUnavailable),
             wait=wait_exponential_jitter(multiplier=0.5, max=30),
