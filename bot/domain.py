@@ -154,7 +154,8 @@ class Generation:
 class Click:
     """One press of an option by one user. ``id`` and ``token`` are the interaction's.
 
-    ``links`` are fresh links of the pressed message's attachments by file name.
+    ``links`` are fresh links of the pressed message's attachments by file name. ``gone`` names the
+    generation that the click was said to repeat, though its message has been deleted since.
     """
 
     id: int
@@ -168,6 +169,7 @@ class Click:
     token: str
     upload_limit: int
     links: Mapping[str, str]
+    gone: int | None = None
 
 
 _CUSTOM = re.compile(r"MJ::JOB::(upsample|variation|reroll)::([0-9]+)(?:::.*)?", re.DOTALL)

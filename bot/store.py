@@ -231,6 +231,7 @@ class Store:
 
     async def _press_all(self, pressed: list[Click]) -> list[Answer]:
         async with self._write() as connection:
+            await self._forget_gone(connection, [click for click in pressed if click.gone])
             query = sa.select(clicks.c.id).where(clicks.c.id.in_([click.id for click in pressed]))
             seen = set((await connection.execute(query)).scalars())
             known = await self._known(connection, [click.id for click in pressed])
@@ -258,6 +259,14 @@ class Store:
         for row in rows:
             log.info("click on generation %(generation_id)s: %(label)s: %(outcome)s", row)
         return answers
+
+    async def _forget_gone(self, connection: AsyncConnection, again: list[Click]) -> None:
+        """Take back what was said to clicks that would repeat a message which is deleted."""
+        if again:
+            gone = _g.id.in_([click.gone for click in again])
+            await connection.execute(generations.update().where(gone).values(message_id=None))
+            taken_back = clicks.c.id.in_([click.id for click in again])
+            await connection.execute(clicks.delete().where(taken_back))
 
     async def _press(self, connection: AsyncConnection, line: Line, click: Click) -> Answer:
         parent = await self._get(connection, click.generation_id)
@@ -314,7 +323,9 @@ class Store:
     ) -> Generation | None:
         """Find what a press would repeat: anybody's finished upscale, or one's own live one."""
         own = sa.and_(_g.user_id == user_id, _LIVE)
-        posted = sa.and_(_g.kind == Kind.UPSCALE, _g.state == State.POSTED)
+        posted = sa.and_(
+            _g.kind == Kind.UPSCALE, _g.state == State.POSTED, _g.message_id.is_not(None)
+        )
         query = (
             sa.select(*_COLUMNS)
             .where(_g.parent_id == parent.id, _g.kind == option.kind, _g.tile == option.tile)

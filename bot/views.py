@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CARD_TRIES, _CARD_WAIT = 10, 0.1
+_LOOK_TIME = 1.0
 
 NOBODY = discord.AllowedMentions.none()
 _ID = r"(?P<generation>[0-9]{1,19})"
@@ -105,7 +107,11 @@ class OptionButton(_LedgerButton, template=rf"v:{_ID}:(?P<option>[0-9]{{1,2}})")
             upload_limit=interaction.filesize_limit,
             links=media_links(message),
         )
-        await respond(interaction, await interaction.client.store.press(click))
+        store = interaction.client.store
+        answer = await store.press(click)
+        if answer.generation and await _is_gone(interaction.client, answer):
+            answer = await store.press(replace(click, gone=answer.generation.id))
+        await respond(interaction, answer)
 
 
 class CancelButton(_LedgerButton, template=rf"c:{_ID}"):
@@ -222,6 +228,22 @@ async def _begin(interaction: Interaction, generation: Generation, place: int | 
     except StoreUnavailable:
         log.warning("generation %s: its card isn't noted, the work begins late", generation.id)
     bot.work.set()
+
+
+async def _is_gone(bot: VaryBot, answer: Answer) -> bool:
+    """Tell whether the message that a press would repeat has been deleted since."""
+    generation = answer.generation
+    if answer.outcome is not Outcome.REPEATED or generation is None or not generation.message_id:
+        return False
+    channel = bot.get_partial_messageable(generation.channel_id, guild_id=generation.guild_id)
+    try:
+        async with asyncio.timeout(_LOOK_TIME):
+            await channel.get_partial_message(generation.message_id).fetch()
+    except discord.NotFound:
+        return True
+    except (discord.DiscordException, aiohttp.ClientError, OSError):
+        log.info("generation %s: its message can't be looked for", generation.id)
+    return False
 
 
 async def _say(interaction: Interaction, sentence: str) -> None:

@@ -11,7 +11,16 @@ import pytest
 
 from sandbox.discord_model import Fault, User
 from sandbox.genart_api import hang
-from tests.e2e.conftest import LABELS, World, generation_of, labels
+from tests.e2e.conftest import (
+    LABELS,
+    World,
+    file_of,
+    generation_of,
+    labels,
+    pixels,
+    quadrant,
+    styles,
+)
 
 
 async def test_cards_tell_the_place_in_line_then_the_start_then_an_estimate(make):
@@ -136,6 +145,18 @@ async def test_an_upscale_pressed_at_once_by_one_user_is_made_once(world: World)
     again = await world.press(grid, "U2", world.discord.bob)
     assert again.ephemeral
     assert str(tile.id) in world.discord.text_of(again.message)
+
+
+async def test_an_upscale_whose_message_was_deleted_is_made_anew(world: World):
+    grid = await world.grid()
+    tile = await world.tile(await world.press(grid, "U2"))
+    await world.discord.wait_for(lambda m: m.id == grid.id and styles(m)["U2"] == 1)
+    world.discord.remove(tile)
+    again = await world.tile(await world.press(grid, "U2", world.discord.bob))
+    assert pixels(again.attachments[0].data) == quadrant(file_of(grid, "grid"), 2)
+    outcomes = [outcome for _, _, outcome in world.clicks(generation_of(grid))]
+    assert outcomes == ["accepted", "accepted"]
+    assert (await world.press(grid, "U2")).ephemeral
 
 
 async def test_users_take_turns(make):
