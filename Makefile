@@ -4,10 +4,21 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: sandbox test check lock clean
+PORT ?= 8800
+OPEN ?= 1
+HEADLESS ?= 0
 
-sandbox: $(VENV)/.installed  ## run the real bot against a loopback Discord and API
-	$(BIN)/python -m sandbox
+.PHONY: sandbox screenshots test check lock clean
+
+sandbox: $(VENV)/.installed  ## the real bot in a Discord of its own; PORT=, OPEN=0, HEADLESS=1
+ifeq ($(HEADLESS),1)
+	$(BIN)/python -m sandbox --headless
+else
+	$(BIN)/python -m sandbox --port $(PORT) $(if $(filter 0,$(OPEN)),--no-open)
+endif
+
+screenshots: $(VENV)/.installed  ## make the pictures in docs/ anew (needs Chromium)
+	$(BIN)/python -m tests.browser.screenshots
 
 test: $(VENV)/.installed  ## run all tests
 	$(BIN)/python -m pytest

@@ -79,6 +79,11 @@ class DiscordState:
         """Return the loopback's time in unix seconds."""
         return self._now() + self._offset
 
+    @property
+    def ahead(self) -> float:
+        """How far the loopback's time has been advanced, in seconds."""
+        return self._offset
+
     def advance(self, seconds: float) -> None:
         """Let time pass for every limit and link."""
         self._offset += seconds
@@ -117,7 +122,7 @@ class DiscordState:
         return found | {
             "type": 0,
             "guild_id": str(guild_id),
-            "name": "pictures",
+            "name": "pictures" if channel_id == self.channel_id else "sketches",
             "position": 0,
             "parent_id": None,
             "nsfw": False,

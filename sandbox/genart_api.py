@@ -44,8 +44,8 @@ class Call:
 class LoopbackGenArt:
     """Serves the API at ``api_url`` and its images at ``image_host`` (``host:port``).
 
-    ``behaviours`` is consumed one a call, the first for the next call to arrive; ``None`` in it,
-    or an empty queue, is the normal answer. ``tile`` is the side of a tile in pixels.
+    ``behaviours`` is consumed one a call, the first for the next call to arrive; once it is
+    empty ``default`` is. ``None`` is the normal answer. ``tile`` is the side of a tile in pixels.
     """
 
     def __init__(self, *, delay: float = 0.05, tile: int = 1024, port: int = 0) -> None:
@@ -55,6 +55,7 @@ class LoopbackGenArt:
         self.api_url = self.image_host = ""
         self.calls: list[Call] = []
         self.behaviours: deque[Behaviour | None] = deque()
+        self.default: Behaviour | None = None
         self.image_behaviour: Behaviour | None = None
         self.in_flight = self.peak_in_flight = 0
         self.signal = Signal()
@@ -97,7 +98,7 @@ class LoopbackGenArt:
         query = request.query
         call = Call(query.get("prompt", ""), query.get("imageUrl", ""), time.time())
         self.calls.append(call)
-        behaviour = self.behaviours.popleft() if self.behaviours else None
+        behaviour = self.behaviours.popleft() if self.behaviours else self.default
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         self.signal.notify()

@@ -177,7 +177,7 @@ class LoopbackDiscord(DiscordState):
         application = str(self.application_id)
         found = Interaction(
             new, f"loopback-{new:x}", kind, user, channel_id, guild_id, application, self.now(),
-            self._answered, source,
+            self._answered, source, extra["data"].get("name", ""),
         )  # fmt: skip
         self.interactions[new] = found
         payload: Json = {

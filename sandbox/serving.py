@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 T = TypeVar("T")
 
@@ -23,6 +24,9 @@ async def serve(
 
     ``cancel``: a handler ends when its client goes away.
     """
+    server = socket.create_server(("127.0.0.1", port))
+    port = server.getsockname()[1]
+    app.middlewares.insert(0, _only({f"127.0.0.1:{port}", f"localhost:{port}"}))
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -32,9 +36,20 @@ async def serve(
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    server = socket.create_server(("127.0.0.1", port))
     await web.SockSite(runner, server).start()
-    return f"127.0.0.1:{server.getsockname()[1]}"
+    return f"127.0.0.1:{port}"
+
+
+def _only(hosts: set[str]) -> Middleware:
+    """Refuse requests under other names, which a page of another site could have made up."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.host not in hosts:
+            raise web.HTTPForbidden(text="This address is not served.")
+        return await handler(request)
+
+    return check
 
 
 class Signal:
@@ -42,9 +57,11 @@ class Signal:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self.count = 0
 
     def notify(self) -> None:
         """Let every waiter look again."""
+        self.count += 1
         self._event.set()
         self._event = asyncio.Event()
 

@@ -1,0 +1,53 @@
+"""What the documents say, held against what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bot.config import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
+def test_what_a_document_links_to_is_there(name: str):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", read(name)):
+        assert ((ROOT / name).parent / target).exists(), target
+
+
+def test_the_image_copies_what_there_is():
+    dockerfile = read("Dockerfile")
+    sources = re.findall(r"^COPY (\S+)", dockerfile, re.MULTILINE)
+    assert sources
+    assert all((ROOT / source).exists() for source in sources)
+    ignored = [line.removeprefix("!") for line in read(".dockerignore").splitlines() if "!" in line]
+    assert set(sources) == set(ignored)
+    assert "USER vary" in dockerfile
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "README.md", "CONTRIBUTING.md"])
+def test_every_setting_that_a_document_names_is_one(name: str):
+    known = {field.upper() for field in Settings.model_fields}
+    named = set(
+        re.findall(r"\b(?:GENART|DISCORD|DATABASE|SHUTDOWN|RETENTION)_[A-Z_]+\b", read(name))
+    )
+    assert named <= known
+
+
+def test_every_sentence_under_when_something_is_wrong_is_one_of_ours():
+    code = "".join(path.read_text() for path in (ROOT / "bot").glob("*.py"))
+    code = re.sub(r'"\s*\n\s*f?"', "", code)
+    section = read("README.md").partition("## When something is wrong")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+?) \|", section, re.MULTILINE)[2:]
+    sentences = [s for row in rows for s in re.findall(r"[`*]([^`*]{12,})[`*]", row)]
+    assert len(sentences) >= 10
+    for sentence in sentences:
+        words = sentence.strip("… ").replace("5 waiting", "{limit} waiting")
+        assert words in code, sentence
