@@ -91,12 +91,14 @@ class BotProcess:
         await self.launch()
         ready = asyncio.create_task(self._discord.connected(before + 1, timeout))
         died = asyncio.create_task(self._running().wait())
-        await asyncio.wait({ready, died}, return_when=asyncio.FIRST_COMPLETED)
-        if not ready.done() or ready.exception():
+        try:
+            await asyncio.wait({ready, died}, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done() or ready.exception():
+                await self.kill()
+                raise RuntimeError(f"the bot did not start\n{self.log[-4000:]}")
+        finally:
             ready.cancel()
-            await self.kill()
-            raise RuntimeError(f"the bot did not start\n{self.log[-4000:]}")
-        died.cancel()
+            died.cancel()
         return time.monotonic() - began
 
     async def launch(self) -> None:

@@ -201,7 +201,9 @@ async def make_world(
         secrets += [interaction.token for interaction in discord.interactions.values()]
         assert [s for s in secrets if s in world.bot.log] == []
         if openapi is not None:
-            assert [error for r in discord.requests for error in openapi.check(r)] == []
+            # What was still being sent when the bot was killed has neither body nor answer.
+            whole = [r for r in discord.requests if r.status or r.json is not None]
+            assert [error for r in whole for error in openapi.check(r)] == []
 
 
 @pytest.fixture

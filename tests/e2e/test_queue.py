@@ -161,12 +161,21 @@ async def test_an_upscale_whose_message_was_deleted_is_made_anew(world: World):
 
 async def test_users_take_turns(make):
     async with make(GENART_CONCURRENCY="1", USER_QUEUE_LIMIT="50") as world:
-        world.genart.delay = 0.2
-        await asyncio.gather(*(world.vary(f"alice {n}") for n in range(8)))
-        await world.vary("bob 0", user=world.discord.bob)
-        await world.genart.signal.until(lambda: len(world.genart.calls) == 9, 30)
-        order = [call.prompt.split()[0] for call in world.genart.calls]
-        assert order.index("bob") <= 2
+        everybody_asked = asyncio.Event()
+
+        async def wait_for_everybody(_: object) -> None:
+            await everybody_asked.wait()
+
+        world.genart.behaviours.append(wait_for_everybody)
+        await world.vary("alice")
+        await world.genart.signal.until(lambda: world.genart.calls, 5)
+        for n in range(4):
+            await world.vary(f"alice {n}")
+        await world.vary("bob", user=world.discord.bob)
+        everybody_asked.set()
+        await world.genart.signal.until(lambda: len(world.genart.calls) == 6, 30)
+        prompts = [call.prompt for call in world.genart.calls]
+        assert prompts == ["alice", "bob", "alice 0", "alice 1", "alice 2", "alice 3"]
 
 
 async def test_equal_prompts_are_never_in_flight_together(make):
