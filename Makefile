@@ -10,7 +10,7 @@ HEADLESS ?= 0
 
 .PHONY: sandbox screenshots test check lock clean
 
-sandbox: $(VENV)/.installed  ## the real bot in a Discord of its own; PORT=, OPEN=0, HEADLESS=1
+sandbox: $(VENV)/.sandbox  ## the real bot in a Discord of its own; PORT=, OPEN=0, HEADLESS=1
 ifeq ($(HEADLESS),1)
 	$(BIN)/python -m sandbox --headless
 else
@@ -31,12 +31,19 @@ check: $(VENV)/.installed  ## format, lint, types, import contracts
 
 lock: $(VENV)/.installed  ## compile the locks anew from pyproject.toml
 	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --group sandbox --output-file requirements-sandbox.txt
 	$(COMPILE) --group dev --output-file requirements-dev.txt
 
 clean:
 	rm -rf $(VENV) sandbox-out test-output
 
+# What the page needs is a fraction of what the tests need.
+$(VENV)/.sandbox: requirements-sandbox.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r $<
+	touch $@
+
 $(VENV)/.installed: requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
-	touch $@
+	$(BIN)/python -m pip install --quiet --require-hashes -r $<
+	touch $@ $(VENV)/.sandbox
