@@ -26,6 +26,7 @@ from typing import Literal
 Match = re.Match[str]
 
 LISTS = 11  # lists within lists (PD)
+DEPTH = 40  # anything within anything; what is deeper stays text
 SECONDS = 8_640_000_000_000  # the furthest time in either direction (PD)
 TAGS = {
     **{"bold": "strong", "italics": "em", "underline": "u", "strike": "s", "code": "code"},
@@ -54,6 +55,7 @@ class Place:
     line_start: bool = True
     in_quote: bool = False
     lists: int = 0
+    depth: int = 0
     label: Literal["no", "checked", "shown"] = "no"
 
 
@@ -91,12 +93,14 @@ def to_html(text: str, names: Mapping[str, str]) -> str:
 
 
 def _parse(text: str, place: Place) -> tuple[Node, ...]:
+    if place.depth > DEPTH:
+        return (Node("text", text),)
     nodes: list[Node] = []
     at = 0
     while at < len(text):
         line = text.rfind("\n", 0, at) + 1
         starts = not text[line:at].strip(" ") and (place.line_start or line > 0)
-        node, at = _next(text, at, replace(place, line_start=starts))
+        node, at = _next(text, at, replace(place, line_start=starts, depth=place.depth + 1))
         if node.kind == "text" and nodes and nodes[-1].kind == "text":
             nodes[-1] = Node("text", nodes[-1].text + node.text)
         elif node.text or node.kind != "text":
@@ -330,7 +334,7 @@ RULES = [
     # SM: autolink; PD: brackets go whatever the scheme
     Rule("link", _any(r"<(?P<text>[^: >\n]+:/[^ >\n]+)>"), build=_angle_link),
     # SM: mailto
-    Rule("link", _any(r"<(?P<text>[^\s>@]+@[^\s>]+)>")),
+    Rule("link", _any(r"<(?P<text>[^\s<>@]+@[^\s<>]+)>")),
     # SM: url; PD: steam (and discord, in case)
     Rule("link", _any(r"(?i)(?P<text>(?:https?|steam|discord)://[^\s<]*[^<.,:;\"')\]\s])")),
     # PD: has_special_link, invites are found without a scheme
@@ -349,6 +353,8 @@ RULES = [
     Rule("code", _any(r"(`+)(?P<text>.+?)(?<!`)\1(?!`)"), in_label=True, build=_code),
     # DM: emoticon
     Rule("text", _any(r"(?P<text>¯\\_\(ツ\)_/¯)"), in_label=True),
+    # DM: br, a line's end stands alone, for what begins the next line
+    Rule("text", _any(r"(?P<text>\n)"), in_label=True),
     # SM, SA: text goes on to the next sign, line or address
     Rule("text", _any(rf"(?i)(?P<text>.+?(?={SIGN}|\n|https?:|steam:|discord|\Z))"), in_label=True),
 ]

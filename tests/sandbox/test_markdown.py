@@ -51,6 +51,7 @@ def _told(node: Node) -> str:
         ("a > b", "a > b"),
         ("- a\n  - b\n- c", "list(item(a\nlist(item(b)))item(c))"),
         ("3. a\n4. b", "list(item(a)item(b))"),
+        ("a\n1. b", "a\nlist(item(b))"),
         ("1.a -b", "1.a -b"),
         ("- > a", "list(item(quote(a)))"),
         # Links.
@@ -70,7 +71,7 @@ def _told(node: Node) -> str:
         ("[<@1>](https://b)", "[<@1>](https://b)"),
         ("[discord.gg/a](https://b)", "[discord.gg/a](https://b)"),
         ("discord.gg/abc", "invite(discord.gg/abc)"),
-        ("<a@b.c>", "link(a@b.c)"),
+        ("<a@b.c> <b<@1>", "link(a@b.c) <buser(1)"),
         # Mentions and the like.
         ("<@1> <@!1> <@&2> <#3>", "user(1) user(1) role(2) channel(3)"),
         ("@everyone @here @them", "everyone(@everyone) everyone(@here) @them"),
@@ -131,3 +132,8 @@ def test_no_markup_of_the_text_s_own_gets_through(text: str):
 
 def test_the_words_that_are_shown_are_told():
     assert plain(parse("**a** `b` <https://c>\n- d")) == "a b https://c\nd"
+
+
+@pytest.mark.parametrize("text", ["*" * 4000, "[" * 4000, "> " * 2000, "- " * 2000, "[a" * 2000])
+def test_nothing_is_nested_too_deep_to_be_read(text: str):
+    assert to_html(text, NAMES)

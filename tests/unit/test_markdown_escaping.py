@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.markdown import cut, inert, units
 from sandbox.markdown import parse, plain
 
+# Each of these shows something else than what was typed, unless it is escaped.
 HOSTILE = [
     # Masked links, also behind what an escaper may take for a link of its own.
     "[Free Nitro](https://evil.example)",
@@ -24,10 +25,8 @@ HOSTILE = [
     r"[Free\](https://evil.example)",
     "[Free](<https://evil.example> 'really')",
     "[[Free]](https://evil.example)",
-    "[a[b](https://one.example)](https://evil.example)",
     "[Free]\n(https://evil.example)",
     "[- @everyone](https://evil.example)",
-    "[ｈttps：//discord.com](https://evil.example)",
     "[Free](discord://-/settings)",
     "https://ok.example/[Free](https://evil.example)",
     "`[Free](https://evil.example)",
@@ -53,13 +52,11 @@ HOSTILE = [
     # Code.
     "`code` ``co`de`` ```py\nblock```",
     r"\`code`",
-    "```",
     # What begins a line.
     "# heading\n## two\n### three\n-# small",
     " # heading\n  - item\n > quote",
     "> quote\n>>> all\nthe rest",
     "- item\n* item\n+ item\n1. item\n2) item\n99999999999. item",
-    "-\n1.\n+\n>",
     # Mentions and what else Discord puts in angle brackets.
     "@everyone @here @silent",
     "<@1> <@!1> <@&1> <#1> </vary:1> </a b c:1>",
@@ -67,20 +64,28 @@ HOSTILE = [
     "<t:1> <t:1:R> <t:-1:S> <t:99999999999999>",
     "<:name:1> <a:name:1> :smile: :a_b:",
     r"\<@1> \\<@1> \@everyone",
-    "<@1",
     # Signs that show backslashes.
     r"¯\_(ツ)_/¯ and \¯\_(ツ)_/¯",
+    r"C:\new\*.png",
+    "\u202e[eerF](https://evil.example)\u200b",
+]
+# Each of these shows what was typed with or without escapes.
+PLAIN = [
+    "[a[b](https://one.example)](https://evil.example)",
+    "[ｈttps：//discord.com](https://evil.example)",
+    "```",
+    "-\n1.\n+\n>",
+    "<@1",
     "\\",
     "a\\\nb\\",
-    r"C:\new\*.png",
-    # Ordinary prompts.
     "a cat --ar 16:9 --no dogs, trees -- 3.5 (masterpiece:1.2) #ff0000 50% & more!",
     "e.g. 1.5x, 2. of 3… {a,b} 'quoted' \"twice\" a/b = c; d?",
     "日本語の猫、5.5。 https：//例え.jp 👩‍👩‍👧 🇩🇪 é",
-    "\u202e[eerF](https://evil.example)\u200b",
 ]
 SIGNS = st.text(alphabet="\\*_~|`[]()<>@#:/!&.-+ \n1ab¯ツt", max_size=40)
-PIECES = st.lists(st.sampled_from([*HOSTILE, "\\", " ", "\n", "<", "[x]", "(y)"]), max_size=4)
+PIECES = st.lists(
+    st.sampled_from([*HOSTILE, *PLAIN, "\\", " ", "\n", "<", "[x]", "(y)"]), max_size=4
+)
 
 
 def spaceless(text: str) -> str:
@@ -93,11 +98,18 @@ def assert_inert(markdown: str, shown: str) -> None:
     assert spaceless(plain(found)) == spaceless(shown)
 
 
-@pytest.mark.parametrize("prompt", HOSTILE)
+@pytest.mark.parametrize("prompt", [*HOSTILE, *PLAIN])
 def test_a_hostile_prompt_is_shown_as_typed(prompt: str):
     assert_inert(inert(prompt), prompt)
 
 
+@pytest.mark.parametrize("prompt", HOSTILE)
+def test_the_model_sees_what_a_hostile_prompt_does(prompt: str):
+    with pytest.raises(AssertionError):
+        assert_inert(prompt, prompt)
+
+
+@settings(max_examples=300)
 @given(st.text() | SIGNS | PIECES.map("".join))
 @example("\\")
 def test_any_prompt_is_shown_as_typed(prompt: str):
