@@ -1,5 +1,5 @@
 # The bot alone, not as root. Its database is on the volume /data.
-FROM python:3.11-slim
+FROM python:3.11.14-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1
 WORKDIR /app

@@ -1,1 +1,1 @@
-"""Timed comparisons: each prints a table of ratios against a baseline of the same run."""
+"""The bot measured beside a bare bot, over the same loopback Discord and API in the same run."""

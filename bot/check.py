@@ -2,50 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import aiohttp
 import discord
 
+from bot.app import VaryBot
 from bot.config import Settings
 from bot.errors import ApiFailure, DatabaseUnusable, GenArtError, PictureUnreachable, Unauthorized
 from bot.genart import GenArt
 from bot.store import Store
 
+REQUIRED = discord.Permissions(
+    view_channel=True,
+    read_message_history=True,
+    send_messages=True,
+    send_messages_in_threads=True,
+    attach_files=True,
+    embed_links=True,
+    connect=True,
+)
+"""What the bot asks for where it is installed. Embed Links may not be needed for Components V2
+(discord-api-docs #8462); Connect is, for what is posted in the chats of voice channels."""
+
+_SERVERS = 200
+"""Servers that one request tells of at most (Discord's users reference)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: ``advice`` if something is wrong. A ``note`` is no failure."""
+
+    name: str
+    advice: str | None
+    note: bool = False
+
+    def __str__(self) -> str:
+        grade = "ok" if self.advice is None else "note" if self.note else "FAIL"
+        return f"{grade:4}  {self.name}" + (f": {self.advice}" if self.advice else "")
+
 
 async def check(settings: Settings) -> bool:
-    """Print a line for each thing that the bot needs; return whether all of them work."""
-    checks: dict[str, Callable[[Settings], Awaitable[str | None]]] = {
-        "Discord": _discord,
-        "GenArt API": _api,
-        "Database": _database,
-        "Image hosts": _hosts,
-    }
+    """Print a line for each thing that the bot needs; return whether all of them work.
+
+    A line that begins with ``note`` is no failure: the bot runs, but less well.
+    """
+    notes: list[Finding] = []
     good = True
-    for name, try_it in checks.items():
-        advice = await try_it(settings)
-        print(f"{'ok  ' if advice is None else 'FAIL'}  {name}{f': {advice}' if advice else ''}")
-        good = good and advice is None
+    for find in (_discord, _api, _database, _hosts):
+        for finding in await find(settings):
+            if finding.note:
+                notes.append(finding)
+                continue
+            print(finding)
+            good = good and finding.advice is None
+    for note in notes:
+        print(note)
     return good
 
 
-async def _discord(settings: Settings) -> str | None:
+async def _discord(settings: Settings) -> list[Finding]:
     try:
         async with discord.Client(intents=discord.Intents.none()) as client:
             await client.login(settings.discord_token.get_secret_value())
+            return [
+                Finding("Discord", _endpoint(client)),
+                Finding("Commands", await _commands(settings, client), note=True),
+                Finding("Permissions", await _permissions(client), note=True),
+            ]
     except discord.LoginFailure:
-        return (
+        advice = (
             "the token is refused. Set DISCORD_TOKEN to the one that the developer portal shows "
             "under Bot, Reset Token."
         )
     except (discord.HTTPException, aiohttp.ClientError, OSError):
-        return (
+        advice = (
             f"{settings.discord_api_url} can't be reached. Check the network and DISCORD_API_URL."
         )
-    return None
+    return [Finding("Discord", advice)]
 
 
-async def _api(settings: Settings) -> str | None:
+def _endpoint(client: discord.Client) -> str | None:
+    """Say whether Discord sends interactions elsewhere: the gateway brings none then."""
+    application = client.application
+    if application is None or not application.interactions_endpoint_url:
+        return None
+    return (
+        f"commands and buttons go to {application.interactions_endpoint_url}, and none reach the "
+        "bot. Clear Interactions Endpoint URL in the developer portal, under General Information."
+    )
+
+
+async def _commands(settings: Settings, client: discord.Client) -> str | None:
+    async with VaryBot(Store(settings), settings.prompt_rules()) as bot:
+        await bot.load_features()
+        if await bot.are_registered(client):
+            return None
+    return (
+        "Discord has others than this version's. The bot registers its own when it starts; if "
+        "they change again, something else uses the token."
+    )
+
+
+async def _permissions(client: discord.Client) -> str | None:
+    """Say which permissions are missing. Those of single channels may differ."""
+    guilds = await client.http.get_guilds(_SERVERS, with_counts=False)
+    lacking: list[discord.Permissions] = []
+    for guild in guilds:
+        given = discord.Permissions(int(guild.get("permissions", 0)))
+        if not given.administrator and (missing := REQUIRED & ~given):
+            lacking.append(missing)
+    if not lacking:
+        return None
+    names = sorted({name for missing in lacking for name, needed in missing if needed})
+    shown = ", ".join(name.replace("_", " ") for name in names)
+    return (
+        f"{len(lacking)} of {len(guilds)} server(s) don't give the bot all that it asks for: "
+        f"{shown}. Give them to its role; README.md says what each is for."
+    )
+
+
+async def _api(settings: Settings) -> list[Finding]:
+    return [Finding("GenArt API", await _api_advice(settings))]
+
+
+async def _api_advice(settings: Settings) -> str | None:
     try:
         async with GenArt(settings) as genart:
             await genart.info()
@@ -61,15 +142,17 @@ async def _api(settings: Settings) -> str | None:
     return None
 
 
-async def _database(settings: Settings) -> str | None:
+async def _database(settings: Settings) -> list[Finding]:
+    advice = None
     try:
         async with Store(settings):
-            return None
+            pass
     except DatabaseUnusable as error:
-        return f"{error.reason}. Check DATABASE_URL, and that its directory can be written."
+        advice = f"{error.reason}. Check DATABASE_URL, and that its directory can be written."
+    return [Finding("Database", advice)]
 
 
-async def _hosts(settings: Settings) -> str | None:
+async def _hosts(settings: Settings) -> list[Finding]:
     silent: list[str] = []
     async with GenArt(settings) as genart:
         for host in sorted(settings.genart_image_hosts):
@@ -77,6 +160,5 @@ async def _hosts(settings: Settings) -> str | None:
                 await genart.reach(host)
             except PictureUnreachable:
                 silent.append(host)
-    if not silent:
-        return None
-    return f"no answer from {', '.join(silent)}. Check the network and GENART_IMAGE_HOSTS."
+    advice = f"no answer from {', '.join(silent)}. Check the network and GENART_IMAGE_HOSTS."
+    return [Finding("Image hosts", advice if silent else None)]

@@ -10,7 +10,16 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from bot.prompts import PromptRules
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+DISCORD_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
+"""Where Discord keeps attachments."""
+PROMPT_PARAMETERS = frozenset(
+    {"ar", "iw", "no", "s", "stylize", "c", "chaos", "w", "weird", "seed"}
+    | {"style", "niji", "v", "tile", "q", "quality"}
+)
+"""Midjourney's parameters that change neither what a call costs nor how it is answered."""
 
 
 class BadSettings(Exception):
@@ -40,7 +49,7 @@ def _base_url(value: str) -> str:
     return value.strip().rstrip("/")
 
 
-def _hosts(value: object) -> object:
+def _names(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
 
 
@@ -51,6 +60,13 @@ def _clean_hosts(value: frozenset[str]) -> frozenset[str]:
     return hosts
 
 
+def _clean_parameters(value: frozenset[str]) -> frozenset[str]:
+    names = frozenset(name.strip().removeprefix("--").lower() for name in value if name.strip())
+    if not all(name.isalpha() for name in names):
+        raise ValueError("must be names separated by commas, such as ar,no,seed")
+    return names
+
+
 def _database_url(value: str) -> str:
     try:
         url = make_url(value.strip())
@@ -58,7 +74,7 @@ def _database_url(value: str) -> str:
         raise ValueError("must be an address such as sqlite:///vary.db") from None
     if url.get_backend_name() != "sqlite" or not url.database:
         raise ValueError("must name a SQLite file, such as sqlite:///vary.db")
-    return url.set(drivername="sqlite+aiosqlite").render_as_string(hide_password=False)
+    return url.set(drivername="sqlite").render_as_string(hide_password=False)
 
 
 Secret = Annotated[SecretStr, BeforeValidator(_header)]
@@ -67,7 +83,10 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
 class Settings(BaseSettings):
-    """Every setting. Names in the environment are the fields' in capitals."""
+    """Every setting. Names in the environment are the fields' in capitals.
+
+    ``.env.example`` and the README's table are made of the descriptions (``make documents``).
+    """
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -78,31 +97,82 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    discord_token: Secret
-    genart_api_key: Secret
-    genart_server_id: Header
-    genart_channel_id: Header
-    genart_discord_token: Secret
-    genart_api_url: BaseUrl = "https://api.genartapi.com"
-    genart_image_hosts: Annotated[
-        frozenset[str], NoDecode, BeforeValidator(_hosts), AfterValidator(_clean_hosts)
-    ] = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
-    genart_concurrency: int = Field(3, ge=1, le=100)
-    genart_timeout: float = Field(600, gt=0, le=3_600)
-    shutdown_grace: float = Field(25, ge=0, le=3_600)
-    discord_api_url: BaseUrl = "https://discord.com/api/v10"
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
-        "sqlite:///vary.db", validate_default=True
+    discord_token: Secret = Field(
+        description="the bot's token: in Discord's developer portal, under Bot, Reset Token"
     )
-    queue_limit: int = Field(500, ge=1)
-    user_queue_limit: int = Field(5, ge=1)
-    daily_limit: int = Field(0, ge=0)
-    retention_days: int = Field(0, ge=0)
+    genart_api_key: Secret = Field(description="the API's key, sent as `Authorization: Bearer`")
+    genart_server_id: Header = Field(
+        description="the server of the account behind the API (not the bot's), sent as `server_id`"
+    )
+    genart_channel_id: Header = Field(description="that account's channel, sent as `channel_id`")
+    genart_discord_token: Secret = Field(
+        description="that account's token, sent as `discord_token`"
+    )
+    genart_api_url: BaseUrl = Field("https://api.genartapi.com", description="where the API is")
+    genart_image_hosts: Annotated[
+        frozenset[str], NoDecode, BeforeValidator(_names), AfterValidator(_clean_hosts)
+    ] = Field(
+        DISCORD_HOSTS,
+        description="the only hosts that results are downloaded from, redirects included: `host` "
+        "or `host:port`, separated by commas; https only, but for loopback hosts",
+    )
+    genart_concurrency: int = Field(
+        3, ge=1, le=100, description="API calls in flight at most, over all processes together"
+    )
+    genart_timeout: float = Field(
+        600, gt=0, le=3_600, description="seconds that one API call may take"
+    )
+    genart_url_limit: int = Field(
+        7_000,
+        ge=500,
+        description="bytes that the first line of a request to the API may have, percent-encoded: "
+        "what stands before an API often takes no more than 8,000",
+    )
+    prompt_parameters: Annotated[
+        frozenset[str], NoDecode, BeforeValidator(_names), AfterValidator(_clean_parameters)
+    ] = Field(
+        PROMPT_PARAMETERS,
+        description="the Midjourney parameters (`--ar`, `--seed`, …) that a prompt may hold, "
+        "separated by commas, without `--`; others could change what a picture costs",
+    )
+    shutdown_grace: float = Field(
+        25,
+        ge=0,
+        le=3_600,
+        description="seconds that running work gets after SIGTERM; hosts kill after about 30",
+    )
+    discord_api_url: BaseUrl = Field(
+        "https://discord.com/api/v10",
+        description="Discord's REST API, or a proxy of it; the gateway's address comes from there",
+    )
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+        "sqlite:///vary.db", validate_default=True, description="the database: a SQLite file"
+    )
+    queue_limit: int = Field(500, ge=1, description="generations waiting at most, over all users")
+    user_queue_limit: int = Field(
+        5, ge=1, description="generations waiting or running at most for one user"
+    )
+    daily_limit: int = Field(
+        0,
+        ge=0,
+        description="generations that a user may have in 24 hours; 0 for no limit. Failed, "
+        "cancelled and interrupted ones don't count",
+    )
+    retention_days: int = Field(
+        0, ge=0, description="days after which rows are deleted; 0 to keep them"
+    )
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
         BeforeValidator(lambda value: str(value).strip().upper()),
-    ] = "INFO"
-    log_format: Literal["text", "json"] = "text"
+    ] = Field("INFO", description="`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="`text`, or `json` for one object a line"
+    )
+
+    def prompt_rules(self) -> PromptRules:
+        """Return what a prompt may hold."""
+        base_path = urlsplit(self.genart_api_url).path
+        return PromptRules(self.prompt_parameters, self.genart_url_limit, base_path)
 
     def secrets(self) -> list[str]:
         """Return every secret's plain text: what must never be in a log line or a message."""

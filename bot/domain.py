@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
-
-PROMPT_LENGTH = 1_800
-"""Characters of a prompt at most."""
+from datetime import UTC, datetime, timedelta
+from enum import Enum, StrEnum
 
 UPLOAD_BYTES = 25 * 1024 * 1024
 """Bytes of a member's upload at most."""
 
-DEFAULT_UPLOAD_LIMIT = 10 * 1024 * 1024
-"""Bytes of a file that Discord takes in a server without boosts."""
-
 TOKEN_LIFETIME = timedelta(minutes=15)
 """How long an interaction token edits and follows up (Discord's interactions reference)."""
 
-_FINAL_ERRORS = {
-    "bad_request",
-    "source_picture_gone",
-    "source_picture_too_large",
-    "source_not_a_picture",
-}
+GRID, SOURCE, TILE = "grid", "source", "tile-{}"
+"""How a result's attachments are named, before the suffix."""
+
+_DISCORD_EPOCH = datetime(2015, 1, 1, tzinfo=UTC)
 _UPLOAD_TYPES = {"image/png", "image/jpeg", "image/webp", "image/gif"}
 _UPLOAD_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
@@ -38,6 +28,22 @@ class Kind(StrEnum):
     REROLL = "reroll"
     VARIATION = "variation"
     UPSCALE = "upscale"
+
+    @property
+    def calls_api(self) -> bool:
+        """Whether such work needs a call of the API, and so has limits and a place in the queue."""
+        return self is not Kind.UPSCALE
+
+    @property
+    def fills_answer(self) -> bool:
+        """Whether the result takes the place of the interaction's deferred answer; else it is a
+        message of its own, and a card shows the progress."""
+        return self is Kind.UPSCALE
+
+    @property
+    def starts_from_tile(self) -> bool:
+        """Whether the source is a tile of the parent's grid."""
+        return self is Kind.VARIATION
 
 
 class State(StrEnum):
@@ -61,6 +67,75 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class ErrorCode(StrEnum):
+    """Why a generation failed, as the ledger keeps it."""
+
+    UNFORESEEN = "error"
+    STORE = "store"
+    BAD_REQUEST = "bad_request"
+    UNAUTHORIZED = "unauthorized"
+    BUSY = "busy"
+    API_FAILURE = "api_failure"
+    TIMEOUT = "timeout"
+    NOT_SENT = "not_sent"
+    UNREACHABLE = "unreachable"
+    NONSENSE = "nonsense"
+    REQUEST_TOO_LARGE = "request_too_large"
+    PICTURE_GONE = "picture_gone"
+    PICTURE_UNREACHABLE = "picture_unreachable"
+    PICTURE_TOO_LARGE = "picture_too_large"
+    NOT_A_PICTURE = "not_a_picture"
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    SOURCE_GONE = "source_picture_gone"
+    SOURCE_UNREACHABLE = "source_picture_unreachable"
+    SOURCE_TOO_LARGE = "source_picture_too_large"
+    SOURCE_NOT_A_PICTURE = "source_not_a_picture"
+    SOURCE_HOST_NOT_ALLOWED = "source_host_not_allowed"
+    UNDELIVERED = "undelivered"
+    NO_CARD = "no_card"
+    BLOCKED = "blocked"
+    MAYBE_POSTED = "maybe_posted"
+
+    @classmethod
+    def _missing_(cls, value: object) -> ErrorCode:
+        """Read what another version of the bot wrote."""
+        return cls.UNFORESEEN
+
+    @property
+    def final(self) -> bool:
+        """Whether asking again for the very same thing can't help."""
+        return self in _FINAL
+
+    @property
+    def maybe_charged(self) -> bool:
+        """Whether the API may have charged for it, though nothing came back."""
+        return self in {ErrorCode.TIMEOUT, ErrorCode.UNREACHABLE, ErrorCode.NONSENSE}
+
+
+_FINAL = {
+    ErrorCode.BAD_REQUEST,
+    ErrorCode.REQUEST_TOO_LARGE,
+    ErrorCode.PICTURE_GONE,
+    ErrorCode.SOURCE_GONE,
+    ErrorCode.SOURCE_TOO_LARGE,
+    ErrorCode.SOURCE_NOT_A_PICTURE,
+    ErrorCode.BLOCKED,
+}
+
+
+class Permission(Enum):
+    """What the bot needs to post a result: bits of a permission set (Discord's documentation,
+    "Permissions")."""
+
+    VIEW_CHANNEL = 1 << 10
+    SEND_MESSAGES = 1 << 11
+    ATTACH_FILES = 1 << 15
+    SEND_MESSAGES_IN_THREADS = 1 << 38
+
+
+_ADMINISTRATOR = 1 << 3
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """A button that the API returned: ``tile`` is 1 to 4, or 0 where it is about the whole grid."""
@@ -74,7 +149,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the API answered: where the grid is, its options, and the ids that came with them."""
+    """What the API answered: where the grid is, its options, and the ids that came with them.
+
+    ``size`` is the picture's (width, height) in pixels, ``None`` where the API doesn't say.
+    """
 
     image_urls: tuple[str, ...]
     options: tuple[Option, ...]
@@ -82,28 +160,57 @@ class Result:
     api_hash: str | None = None
     flags: int | None = None
     task_id: str | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One asked-for image result, before it is in the ledger.
+class Asker:
+    """Who asked, and through which interaction.
 
-    ``id`` is the id of the interaction that asked: one press can thus never be stored twice, and
-    an id names the same generation for good, whatever becomes of the database.
+    ``token`` is the interaction's, good for :data:`TOKEN_LIFETIME`. ``upload_limit`` is in bytes
+    and counts the asker's own subscription, which the bot's messages don't have.
+    ``app_permissions`` is Discord's bit set of what the bot may do there.
     """
 
-    id: int
-    kind: Kind
+    interaction_id: int
     user_id: int
     guild_id: int | None
     channel_id: int
     token: str
     upload_limit: int
+    app_permissions: int
+    in_thread: bool = False
+
+    @property
+    def missing_permissions(self) -> tuple[Permission, ...]:
+        """What the bot lacks to post a message with files there.
+
+        Always empty in direct messages, of which ``app_permissions`` says nothing (Discord's
+        documentation, "Interaction Structure").
+        """
+        if self.guild_id is None or self.app_permissions & _ADMINISTRATOR:
+            return ()
+        send = Permission.SEND_MESSAGES_IN_THREADS if self.in_thread else Permission.SEND_MESSAGES
+        needed = (Permission.VIEW_CHANNEL, send, Permission.ATTACH_FILES)
+        return tuple(p for p in needed if not self.app_permissions & p.value)
+
+
+@dataclass(frozen=True, slots=True)
+class NewGeneration:
+    """One asked-for image result, before it is in the ledger.
+
+    Its id is that of the interaction that asked: a press is stored once, and an id never changes
+    its meaning, not even where the database is lost.
+    """
+
+    asker: Asker
+    kind: Kind
     prompt: str = ""
     source_url: str | None = None
     parent_id: int | None = None
     tile: int = 0
     retry_of: int | None = None
+    result: Result | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +218,9 @@ class Generation:
     """A row of the ledger. Times are aware and UTC; ``upload_limit`` is in bytes.
 
     ``grid_file`` and ``source_file`` name the attachments of the message ``message_id``;
-    ``card_id`` is the message that shows the progress (or, for an upscale, the deferred reply).
+    ``card_id`` is the message that shows the progress (or, where the result fills the answer, the
+    deferred answer). ``interaction_id`` is the interaction whose answer the card is: the one that
+    asked, or a later one that fetched the result. ``attempts`` counts deliveries that failed.
     """
 
     id: int
@@ -120,9 +229,11 @@ class Generation:
     user_id: int
     guild_id: int | None
     channel_id: int
+    interaction_id: int
     prompt: str
     created_at: datetime
     upload_limit: int
+    app_permissions: int = 0
     parent_id: int | None = None
     retry_of: int | None = None
     tile: int = 0
@@ -133,119 +244,103 @@ class Generation:
     message_id: int | None = None
     grid_file: str | None = None
     source_file: str | None = None
+    attempts: int = 0
     started_at: datetime | None = None
+    called_at: datetime | None = None
     finished_at: datetime | None = None
-    error: str | None = None
+    error: ErrorCode | None = None
     result: Result | None = None
 
     @property
+    def needs_call(self) -> bool:
+        """Whether it still needs a call of the API."""
+        return self.kind.calls_api and self.result is None
+
+    @property
     def retryable(self) -> bool:
-        """Whether it came to nothing, but asking again for the very same thing makes sense."""
+        """Whether it failed, but asking again for the very same thing makes sense."""
         failed = self.state in {State.FAILED, State.INTERRUPTED}
-        return failed and self.error not in _FINAL_ERRORS
+        return failed and not (self.error and self.error.final)
+
+    @property
+    def place(self) -> tuple[int | None, int]:
+        """The server and the channel that it belongs to."""
+        return self.guild_id, self.channel_id
 
     def usable_token(self, now: datetime) -> str | None:
         """Return the interaction token if Discord still takes it at ``now``."""
         fresh = self.token_at is not None and now < self.token_at + TOKEN_LIFETIME
         return self.token if fresh else None
 
+    def posted_since(self) -> datetime:
+        """Return the earliest time, by Discord's clock, at which its result can have been posted.
+
+        This machine's clock only says how long after it was asked for the API was called.
+        """
+        asked = snowflake_time(self.interaction_id)
+        if self.called_at is None or self.interaction_id != self.id:
+            return asked
+        return asked + max(self.called_at - self.created_at, timedelta(0))
+
+
+@dataclass(frozen=True, slots=True)
+class HostedTile:
+    """A tile that is attached to a card: its link, and what an edit of the card refers to."""
+
+    card_id: int
+    file: str
+    attachment_id: int
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a generation is: its place in the queue (from 1), and whether it waits there for
+    another with the ``same_prompt``; or since when it runs, how long such work usually takes and
+    the tile it starts from; or (``delayed``) that its result is there and can't be delivered
+    yet."""
+
+    place: int | None = None
+    same_prompt: bool = False
+    since: datetime | None = None
+    usual: timedelta | None = None
+    now: datetime | None = None
+    tile: HostedTile | None = None
+    delayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The message that holds a result, and the names of its attachments."""
+
+    message_id: int
+    grid_file: str
+    source_file: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """One press of an option by one user. ``id`` and ``token`` are the interaction's.
+    """One press of an option by one user.
 
-    ``links`` are fresh links of the pressed message's attachments by file name. ``gone`` names the
-    generation that the click was said to repeat, though its message has been deleted since.
+    ``links`` are fresh links of the pressed message's attachments by file name.
     """
 
-    id: int
-    user_id: int
-    guild_id: int | None
-    channel_id: int
+    asker: Asker
     message_id: int
     generation_id: int
     option: int
     label: str
-    token: str
-    upload_limit: int
     links: Mapping[str, str]
-    gone: int | None = None
 
 
-_CUSTOM = re.compile(r"MJ::JOB::(upsample|variation|reroll)::([0-9]+)(?:::.*)?", re.DOTALL)
-_LABEL = re.compile(r"([UV])([1-4])")
-_KINDS = {"upsample": Kind.UPSCALE, "variation": Kind.VARIATION, "reroll": Kind.REROLL}
-_LETTERS = {Kind.UPSCALE: "U", Kind.VARIATION: "V"}
-_REROLL_LABEL = "🔄"
-_LABEL_LENGTH = 80
-GREY, BLUE = 2, 1
-
-GRID, SOURCE = "grid", "source"
-"""How a result's attachments are named, before the suffix."""
-
-
-def read_option(custom: str, label: str | None, style: int | None) -> Option | None:
-    """Read one option of an API answer; ``None`` if it is of a kind that is not shown.
-
-    ``custom`` decides; a label decides only where ``custom`` is of no form that we know.
-    """
-    kind: Kind | None = None
-    tile = 0
-    if match := _CUSTOM.fullmatch(custom):
-        kind = _KINDS[match[1]]
-        tile = 0 if kind is Kind.REROLL else int(match[2][:2])
-    elif not custom.startswith("MJ::") and label is not None:
-        if match := _LABEL.fullmatch(label):
-            kind = Kind.UPSCALE if match[1] == "U" else Kind.VARIATION
-            tile = int(match[2])
-        elif label == _REROLL_LABEL:
-            kind = Kind.REROLL
-    if kind is None or (kind is not Kind.REROLL and tile not in range(1, 5)):
-        return None
-    fallback = _REROLL_LABEL if kind is Kind.REROLL else f"{_LETTERS[kind]}{tile}"
-    shown = (label or "").strip()[:_LABEL_LENGTH] or fallback
-    if style is None or not 1 <= style <= 4:
-        style = GREY
-    return Option(kind, tile, shown, style, custom)
-
-
-def unique_options(options: Sequence[Option]) -> tuple[Option, ...]:
-    """Keep the first option of each kind and tile: nine at most, whatever the API sent."""
-    kept: dict[tuple[Kind, int], Option] = {}
-    for option in options:
-        kept.setdefault((option.kind, option.tile), option)
-    return tuple(kept.values())
-
-
-def option_rows(options: Sequence[Option]) -> list[list[tuple[int, Option]]]:
-    """Lay the options out as rows of at most five, each with its position in ``options``.
-
-    The API returns them flat; the variations start a row of their own.
-    """
-    rows: list[list[tuple[int, Option]]] = []
-    previous: Kind | None = None
-    for position, option in enumerate(options):
-        new_group = option.kind is Kind.VARIATION and previous is not Kind.VARIATION
-        if not rows or new_group or len(rows[-1]) == 5:
-            rows.append([])
-        rows[-1].append((position, option))
-        previous = option.kind
-    return rows
+def snowflake_time(snowflake: int) -> datetime:
+    """Return when an id of Discord's was made (Discord's reference, "Snowflakes")."""
+    return _DISCORD_EPOCH + timedelta(milliseconds=snowflake >> 22)
 
 
 def file_named(stem: str, names: Iterable[str]) -> str | None:
     """Return the first of some file names that is ``stem`` and a suffix."""
     return next((name for name in names if name.rpartition(".")[0] == stem), None)
-
-
-def clean_prompt(prompt: str) -> str:
-    """Return the prompt as it is sent: trimmed, without control characters and lone surrogates.
-
-    An empty string means that nothing visible is left.
-    """
-    kept = "".join(c for c in prompt if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs"})
-    visible = any(unicodedata.category(c)[0] not in "ZC" for c in kept)
-    return kept.strip() if visible else ""
 
 
 def is_supported_upload(filename: str, content_type: str | None) -> bool:

@@ -1,34 +1,37 @@
-"""The API client: the only file that knows httpx, the API's URLs, its headers and its JSON.
+"""The API client: the only file that does the API's HTTP.
 
 The endpoint is ``POST /imageToImage`` as the API's documentation page describes it: everything
-in the query, no body, four headers of the account's besides the key.
+in the query, no body, four headers of the account's besides the key. What is asked and answered
+is put into words by :mod:`bot.genart_format`.
+
+Pictures are downloaded with aiohttp, which takes a third of httpx's CPU time for ten megabytes.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import re
-from collections.abc import Collection
-from contextlib import AsyncExitStack
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, Self, cast
+from typing import Self, TypeVar
 
+import aiohttp
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
     stop_after_attempt,
     wait_exponential_jitter,
 )
+from yarl import URL
 
 from bot.config import LOOPBACK, Settings
-from bot.domain import Option, Result, read_option, unique_options
+from bot.domain import Result
 from bot.errors import (
     ApiBusy,
+    ApiDisconnected,
     ApiFailure,
     ApiNonsense,
     ApiTimeout,
@@ -36,13 +39,22 @@ from bot.errors import (
     BadRequest,
     GenArtError,
     HostNotAllowed,
+    NotAPicture,
+    PictureError,
     PictureGone,
     PictureTooLarge,
     PictureUnreachable,
+    RequestTooLarge,
     Unauthorized,
 )
+from bot.genart_format import Answer, read_answer, read_reason, read_retry_after
+from bot.prompts import PATH, build_query
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Receive = Callable[[AsyncIterator[bytes]], Awaitable[T]]
+"""Takes a picture's bytes as they arrive, and makes something of them."""
 
 PICTURE_BYTES = 50 * 1024 * 1024
 """Bytes of a picture that is downloaded, at most."""
@@ -50,33 +62,20 @@ PICTURE_BYTES = 50 * 1024 * 1024
 _ANSWER_BYTES = 1024 * 1024
 _CONNECT_RETRIES = 3
 _DOWNLOAD_TIMEOUT = 120.0
+_SILENCE_TIMEOUT = 30.0
+_CONNECT_TIMEOUT = 10.0
 _DOWNLOAD_ATTEMPTS = 3
+_LOOKS = 2
 _REDIRECTS = 5
+_REDIRECTING = {301, 302, 303, 307, 308}
+_TOO_LARGE = {413, 414, 431}
 _BUSY_FOR = 30.0
-_BUSY_AT_MOST = 3_600.0
-_SENTENCE = re.compile(r"[^<>{}\n]{3,300}")
-
-
-class _ApiOption(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-    custom: str = ""
-    label: str | None = None
-    style: int | None = None
-
-
-class _ApiAnswer(BaseModel):
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
-    uri: str | None = None
-    proxy_url: str | None = None
-    options: list[Any] = Field(default_factory=list[Any])
-    id: str | None = None
-    hash: str | None = None
-    flags: int | None = None
-    task_id: str | None = Field(None, alias="taskId")
+# A small compressed body can unfold to gigabytes: we ask for none and take none.
+_PLAIN = "identity"
 
 
 class GenArt:
-    """The GenArt API, over one connection pool. An async context manager."""
+    """The GenArt API and the pictures it names. An async context manager."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.genart_api_url
@@ -88,6 +87,7 @@ class GenArt:
         self._headers = {
             "Authorization": f"Bearer {key}",
             "Content-Type": "application/json",
+            "Accept-Encoding": _PLAIN,
             "server_id": settings.genart_server_id,
             "channel_id": settings.genart_channel_id,
             "discord_token": account,
@@ -97,29 +97,42 @@ class GenArt:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         self._client = httpx.AsyncClient(
             # Retries in the transport are for failures to connect alone (refused, DNS, TLS).
-            transport=httpx.AsyncHTTPTransport(retries=_CONNECT_RETRIES, limits=limits),
+            transport=httpx.AsyncHTTPTransport(
+                verify=ssl.create_default_context(), retries=_CONNECT_RETRIES, limits=limits
+            ),
             timeout=httpx.Timeout(connect=10, read=self._timeout, write=30, pool=10),
             trust_env=False,
         )
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._client)
+        self._pictures = await self._stack.enter_async_context(
+            aiohttp.ClientSession(
+                auto_decompress=False,
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Accept-Encoding": _PLAIN},
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=_SILENCE_TIMEOUT
+                ),
+                trust_env=False,
+            )
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._stack.aclose()
 
-    async def image_to_image(self, prompt: str, image_url: str) -> Result:
+    async def image_to_image(self, prompt: str, image_url: str) -> Answer:
         """Ask for a grid made from the picture at ``image_url``; takes a minute or more.
 
         Raises:
-            GenArtError: one of its kinds. Only :class:`ApiUnreachable` with ``sent`` false and
-                :class:`ApiBusy` say for certain that nothing was charged.
+            GenArtError: one of its kinds. Only :class:`ApiUnreachable` and :class:`ApiBusy` say
+                for certain that nothing was charged.
         """
-        params = {"prompt": prompt, "imageUrl": image_url}
-        status, headers, body = await self._call("POST", "/imageToImage", params)
-        if status != 200:
-            raise self._error(status, headers, body)
-        return read_result(body)
+        query = build_query(prompt, image_url)
+        return read_answer(await self._call("POST", f"{PATH}?{query}"))
 
     async def info(self) -> None:
         """Ask about the account, which costs nothing: does the API take the key?
@@ -127,9 +140,7 @@ class GenArt:
         Raises:
             GenArtError
         """
-        status, headers, body = await self._call("GET", "/info", {})
-        if status != 200:
-            raise self._error(status, headers, body)
+        await self._call("GET", "/info")
 
     async def reach(self, host: str) -> None:
         """See whether a host of pictures answers at all.
@@ -143,77 +154,72 @@ class GenArt:
         except (httpx.HTTPError, httpx.InvalidURL):
             raise PictureUnreachable from None
 
-    async def _call(
-        self, method: str, path: str, params: dict[str, str]
-    ) -> tuple[int, httpx.Headers, bytes]:
-        url = self._url + path
+    async def _call(self, method: str, path: str) -> bytes:
+        """Return the body of a 200."""
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                self._client.stream(method, url, params=params, headers=self._headers) as response,
+                self._client.stream(method, self._url + path, headers=self._headers) as response,
             ):
-                body = await _read(response, _ANSWER_BYTES)
-                return response.status_code, response.headers, body
+                body = await _read(response)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            raise ApiUnreachable(sent=False) from None
+            raise ApiUnreachable from None
         except (TimeoutError, httpx.TimeoutException):
             raise ApiTimeout from None
-        except PictureTooLarge:
-            raise ApiNonsense(f"more than {_ANSWER_BYTES} bytes") from None
+        except httpx.InvalidURL:
+            raise RequestTooLarge from None  # httpx sends no address of more than 64 KiB.
         except httpx.HTTPError as error:
             log.warning("The connection to the API broke: %s", type(error).__name__)
-            raise ApiUnreachable(sent=True) from None
+            raise ApiDisconnected from None
+        if response.status_code != 200:
+            raise self._error(response.status_code, response.headers, body)
+        return body
 
     def _error(self, status: int, headers: httpx.Headers, body: bytes) -> GenArtError:
+        if status in _TOO_LARGE:
+            return RequestTooLarge()
+        wait = read_retry_after(headers.get("Retry-After", ""), datetime.now(UTC))
         match status:
             case 400:
-                return BadRequest(self._sentence(body))
+                return BadRequest(read_reason(body, self._secrets))
             case 401:
                 return Unauthorized()
             case 429:
-                return ApiBusy(_retry_after(headers) or _BUSY_FOR)
-            case 503 if seconds := _retry_after(headers):
-                return ApiBusy(seconds)
+                return ApiBusy(wait or _BUSY_FOR)
+            case 503 if wait:
+                return ApiBusy(wait)
             case _:
                 return ApiFailure(status)
 
-    def _sentence(self, body: bytes) -> str | None:
-        """Return what the API says of a bad request, if that is a sentence without our secrets."""
-        text = body.decode("utf-8", "replace").strip()
-        try:
-            answer: Any = json.loads(text)
-        except ValueError:
-            answer = text
-        if isinstance(answer, dict):
-            fields = cast("dict[str, object]", answer)
-            answer = fields.get("message") or fields.get("error")
-        if not isinstance(answer, str) or not _SENTENCE.fullmatch(answer.strip()):
-            return None
-        return None if any(secret in answer for secret in self._secrets) else answer.strip()
+    async def download_result(self, result: Result, receive: Receive[T]) -> T:
+        """Return what ``receive`` makes of the first of the result's links that gives a picture.
 
-    async def download_result(self, result: Result) -> bytes:
-        """Return the grid's bytes from the first of the result's links that gives them.
+        What does not decode may have been cut short on its way, and is fetched once more.
 
         Raises:
-            PictureError: the error of the first link; none of the links gave a picture.
+            PictureError: none of the links gave a picture. One that is ``transient`` if any link
+                may give it later, else the error of the first.
         """
-        errors: list[Exception] = []
+        errors: list[PictureError] = []
         for url in result.image_urls:
-            try:
-                return await self.download(url, self._hosts)
-            except (PictureGone, PictureUnreachable, PictureTooLarge, HostNotAllowed) as error:
-                errors.append(error)
-        raise errors[0]
+            for _ in range(_LOOKS):
+                try:
+                    return await self.download(url, self._hosts, receive)
+                except PictureError as error:
+                    errors.append(error)
+                    if not isinstance(error, NotAPicture):
+                        break
+        raise next((error for error in errors if error.transient), errors[0])
 
-    async def download(self, url: str, hosts: Collection[str] | None = None) -> bytes:
-        """Return the bytes behind ``url``, at most :data:`PICTURE_BYTES`.
+    async def download(self, url: str, hosts: Collection[str], receive: Receive[T]) -> T:
+        """Return what ``receive`` makes of the bytes behind ``url``.
 
-        With ``hosts`` every step of a redirect must lead to one of them (``host`` or
-        ``host:port``), over https unless it is a loopback host named there. Without, the link is
-        one that Discord itself gave, and it must not redirect.
+        It gets at most :data:`PICTURE_BYTES`, and is called anew for each attempt. Every step of
+        a redirect must lead to one of ``hosts`` (``host`` or ``host:port``), over https unless it
+        is a loopback host named there.
 
         Raises:
-            HostNotAllowed, PictureGone, PictureTooLarge, PictureUnreachable
+            HostNotAllowed, NotAPicture, PictureGone, PictureTooLarge, PictureUnreachable
         """
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(PictureUnreachable),
@@ -223,100 +229,101 @@ class GenArt:
         )
         async for attempt in retrying:
             with attempt:
-                return await self._download_once(url, hosts)
+                return await self._download_once(url, hosts, receive)
         raise PictureUnreachable
 
-    async def _download_once(self, url: str, hosts: Collection[str] | None) -> bytes:
+    async def _download_once(self, url: str, hosts: Collection[str], receive: Receive[T]) -> T:
+        target = _address(url)
         try:
-            async with asyncio.timeout(_DOWNLOAD_TIMEOUT), AsyncExitStack() as stack:
-                target = httpx.URL(url)
+            async with asyncio.timeout(_DOWNLOAD_TIMEOUT):
                 for _ in range(_REDIRECTS):
-                    if hosts is not None and not is_allowed(target, hosts):
-                        raise HostNotAllowed(target.host)
-                    request = self._client.stream("GET", target, timeout=30)
-                    response = await stack.enter_async_context(request)
-                    if response.next_request is None:
-                        break
-                    if hosts is None:
-                        raise PictureGone
-                    target = response.next_request.url
-                else:
-                    raise PictureGone
-                if response.status_code >= 500 or response.status_code == 429:
-                    raise PictureUnreachable
-                if response.status_code != 200:
-                    raise PictureGone
-                return await _read(response, PICTURE_BYTES)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+                    if not is_allowed(target, hosts):
+                        raise HostNotAllowed(target.raw_host or "")
+                    async with self._pictures.get(target, allow_redirects=False) as response:
+                        location = response.headers.get("Location")
+                        if response.status in _REDIRECTING and location:
+                            target = _address(location, target)
+                            continue
+                        _check_status(response.status)
+                        async with aclosing(_chunks(response)) as chunks:
+                            return await receive(chunks)
+        except aiohttp.InvalidURL:
             raise PictureGone from None
-        except (TimeoutError, httpx.HTTPError):
+        except (TimeoutError, aiohttp.ClientError):
             raise PictureUnreachable from None
+        raise PictureGone
 
 
-async def _read(response: httpx.Response, limit: int) -> bytes:
-    """Read a body of at most ``limit`` bytes, without holding more than that."""
-    declared = response.headers.get("Content-Length", "")
-    if declared.isdecimal() and int(declared) > limit:
-        raise PictureTooLarge
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > limit:
-            raise PictureTooLarge
-    return bytes(body)
-
-
-def is_allowed(url: httpx.URL, hosts: Collection[str]) -> bool:
-    """Tell whether a link leads to one of ``hosts``, in a way that nobody on the way can bend."""
-    host = url.host.lower()
-    port = url.port or {"https": 443, "http": 80}.get(url.scheme)
-    named = host in hosts or f"{host}:{port}" in hosts
-    return named and (url.scheme == "https" or (url.scheme == "http" and host in LOOPBACK))
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    """Return the seconds that a Retry-After header asks for, be it a number or a date."""
-    value = headers.get("Retry-After", "").strip()
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return min(max(seconds, 1.0), _BUSY_AT_MOST) if seconds == seconds else None
-
-
-def read_result(body: bytes) -> Result:
-    """Read what the API answered.
+async def _read(response: httpx.Response) -> bytes:
+    """Read an answer of the API's, as it comes over the wire; nothing of an error that is too
+    large or compressed, for its status is enough.
 
     Raises:
-        ApiNonsense: it isn't what is documented, or names no image.
+        ApiNonsense: a 200 that is compressed, or larger than any answer.
+    """
+    body = bytearray()
+    if _is_plain(response.headers):
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > _ANSWER_BYTES:
+                break
+        else:
+            return bytes(body)
+    if response.status_code == 200:
+        raise ApiNonsense(f"compressed, or more than {_ANSWER_BYTES} bytes")
+    return b""
+
+
+def _is_plain(headers: Mapping[str, str]) -> bool:
+    return headers.get("Content-Encoding", _PLAIN).strip().lower() == _PLAIN
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """Yield a picture's bytes as they come over the wire.
+
+    Raises:
+        NotAPicture: they are compressed.
+        PictureTooLarge
+    """
+    if not _is_plain(response.headers):
+        raise NotAPicture
+    if (response.content_length or 0) > PICTURE_BYTES:
+        raise PictureTooLarge
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > PICTURE_BYTES:
+            raise PictureTooLarge
+        yield chunk
+
+
+def _check_status(status: int) -> None:
+    if status >= 500 or status == 429:
+        raise PictureUnreachable
+    if status != 200:
+        raise PictureGone
+
+
+def _address(url: str, base: URL | None = None) -> URL:
+    """Read a link. One that can be sent as it stands is left so, for its signature's sake.
+
+    With ``base`` it may be relative to that.
+
+    Raises:
+        PictureGone: it is none.
     """
     try:
-        answer = _ApiAnswer.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise ApiNonsense(f"{first['type']} at {first['loc']}") from None
-    urls = tuple(url for url in (answer.uri, answer.proxy_url) if url)
-    if not urls:
-        raise ApiNonsense("neither uri nor proxy_url")
-    options = [option for raw in answer.options if (option := _read_option(raw))]
-    return Result(
-        image_urls=urls,
-        options=unique_options(options),
-        api_id=answer.id,
-        api_hash=answer.hash,
-        flags=answer.flags,
-        task_id=answer.task_id,
-    )
+        link = URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
+        link = base.join(link) if base else link
+        if not link.raw_host:  # yarl looks for errors in host and port only when asked for them.
+            raise PictureGone
+    except ValueError:
+        raise PictureGone from None
+    return link
 
 
-def _read_option(raw: object) -> Option | None:
-    """Read one option; one that is malformed is left out, for the grid itself is paid for."""
-    try:
-        option = _ApiOption.model_validate(raw)
-    except ValidationError:
-        log.warning("The API returned an option that is malformed; it is not shown.")
-        return None
-    return read_option(option.custom, option.label, option.style)
+def is_allowed(url: URL, hosts: Collection[str]) -> bool:
+    """Tell whether a link leads to one of ``hosts``, over https, or http on loopback."""
+    host = (url.raw_host or "").lower()
+    named = host in hosts or f"{host}:{url.port}" in hosts
+    return named and (url.scheme == "https" or (url.scheme == "http" and host in LOOPBACK))

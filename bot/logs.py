@@ -1,4 +1,4 @@
-"""Logging: one line a record on stderr, as text or JSON, with secrets blotted out."""
+"""Logging: one line a record on stderr, as text or JSON, with secrets redacted."""
 
 from __future__ import annotations
 
@@ -10,16 +10,31 @@ from pythonjsonlogger.json import JsonFormatter
 
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _TOKEN_IN_PATH = re.compile(r"(/(?:interactions|webhooks)/\d+/)[^/?\s'\"]+")
+# What a terminal acts on, and what turns the direction of text; a line break ends a record.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_BREAKS = re.compile("[\n\r\t]")
 _SIGNATURE = re.compile(r"([?&](?:ex|is|hm)=)[0-9a-fA-F]+")
 
 
 def _is_telling(secret: str) -> bool:
-    """Tell a secret from a placeholder so short that blotting it out would blot out words."""
+    """Tell a secret from a placeholder so short that redacting it would hide words."""
     return len(secret) >= 6
 
 
-class _Blotted(logging.Formatter):
-    """Formats with ``inner``, then blots out what must not be read: also out of tracebacks."""
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
+
+
+class _Text(logging.Formatter):
+    """One line a record, but for tracebacks: a line break in a message is shown as an escape."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return _BREAKS.sub(_escaped, super().formatMessage(record))
+
+
+class _Redacting(logging.Formatter):
+    """Formats with ``inner``, then redacts what must not be read, in tracebacks too, and shows
+    control characters as escapes."""
 
     def __init__(self, inner: logging.Formatter, secrets: Iterable[str]) -> None:
         super().__init__()
@@ -29,7 +44,8 @@ class _Blotted(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = self._secrets.sub("***", self._inner.format(record))
-        return _SIGNATURE.sub(r"\1***", _TOKEN_IN_PATH.sub(r"\1***", line))
+        line = _SIGNATURE.sub(r"\1***", _TOKEN_IN_PATH.sub(r"\1***", line))
+        return _CONTROLS.sub(_escaped, line)
 
 
 def set_up_logging(level: str, form: str, secrets: Iterable[str]) -> None:
@@ -40,10 +56,10 @@ def set_up_logging(level: str, form: str, secrets: Iterable[str]) -> None:
     inner = (
         JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
         if form == "json"
-        else logging.Formatter(_TEXT)
+        else _Text(_TEXT)
     )
     handler = logging.StreamHandler()
-    handler.setFormatter(_Blotted(inner, secrets))
+    handler.setFormatter(_Redacting(inner, secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot import text
-from bot.app import VaryBot
-from bot.views import respond
+from bot.app import Interaction, VaryBot
+from bot.ui.replies import asker_of, respond
 
 
 class Fetch(commands.Cog):
@@ -18,15 +17,10 @@ class Fetch(commands.Cog):
         self.bot = bot
 
     @app_commands.command(description=text.FETCH_DESCRIPTION)
-    @app_commands.guild_only()
-    async def fetch(self, interaction: discord.Interaction[VaryBot]) -> None:
-        answer = await self.bot.store.fetch_undelivered(
-            interaction.user.id,
-            interaction.guild_id,
-            interaction.channel_id or 0,
-            interaction.token,
-        )
-        await respond(interaction, answer, unknown=text.NOTHING_TO_FETCH)
+    async def fetch(self, interaction: Interaction) -> None:
+        requests = self.bot.store.requests
+        result = await requests.fetch_undelivered(asker_of(interaction))
+        await respond(interaction, self.bot.store, result)
 
 
 async def setup(bot: VaryBot) -> None:

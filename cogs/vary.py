@@ -7,17 +7,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot import text
-from bot.app import VaryBot
-from bot.domain import (
-    PROMPT_LENGTH,
-    UPLOAD_BYTES,
-    Kind,
-    Request,
-    clean_prompt,
-    is_supported_upload,
-)
-from bot.errors import BlankPrompt, PromptTooLong, UnsupportedUpload, UploadTooLarge
-from bot.views import respond
+from bot.app import Interaction, VaryBot
+from bot.domain import UPLOAD_BYTES, Kind, NewGeneration, is_supported_upload
+from bot.errors import UnsupportedUpload, UploadTooLarge
+from bot.prompts import PROMPT_LENGTH
+from bot.ui.replies import asker_of, respond
 
 
 class Vary(commands.Cog):
@@ -31,31 +25,17 @@ class Vary(commands.Cog):
     @app_commands.guild_only()
     async def vary(
         self,
-        interaction: discord.Interaction[VaryBot],
+        interaction: Interaction,
         prompt: app_commands.Range[str, 1, PROMPT_LENGTH],
         image: discord.Attachment,
     ) -> None:
-        if len(prompt) > PROMPT_LENGTH:  # Discord checks it, but a client could be made not to.
-            raise PromptTooLong(PROMPT_LENGTH)
-        cleaned = clean_prompt(prompt)
-        if not cleaned:
-            raise BlankPrompt
+        checked = self.bot.prompt_rules.check(prompt, image.url)
         if not is_supported_upload(image.filename, image.content_type):
             raise UnsupportedUpload
         if image.size > UPLOAD_BYTES:
             raise UploadTooLarge(UPLOAD_BYTES)
-        request = Request(
-            id=interaction.id,
-            kind=Kind.VARY,
-            user_id=interaction.user.id,
-            guild_id=interaction.guild_id,
-            channel_id=interaction.channel_id or 0,
-            token=interaction.token,
-            upload_limit=interaction.filesize_limit,
-            prompt=cleaned,
-            source_url=image.url,
-        )
-        await respond(interaction, await self.bot.store.add(request))
+        new = NewGeneration(asker_of(interaction), Kind.VARY, prompt=checked, source_url=image.url)
+        await respond(interaction, self.bot.store, await self.bot.store.requests.enqueue(new))
 
 
 async def setup(bot: VaryBot) -> None:

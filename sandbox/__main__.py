@@ -11,7 +11,7 @@ import sys
 import webbrowser
 
 from sandbox import transcript
-from sandbox.page_server import PageServer
+from sandbox.page.server import PageServer
 
 PORT = 8800
 

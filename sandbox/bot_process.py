@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.genart_api import LoopbackGenArt
-from sandbox.loopback_discord import LoopbackDiscord
+from sandbox.discord import LoopbackDiscord
+from sandbox.genart import LoopbackGenArt
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -19,9 +19,17 @@ from pathlib import Path
 from PIL import Image
 
 from sandbox.bot_process import BotProcess, environment
-from sandbox.discord_model import LOADING, Attachment, Interaction, Message, Upload, User, label_of
-from sandbox.genart_api import LoopbackGenArt
-from sandbox.loopback_discord import LoopbackDiscord
+from sandbox.discord import (
+    LOADING,
+    Attachment,
+    Interaction,
+    LoopbackDiscord,
+    Message,
+    Upload,
+    User,
+    label_of,
+)
+from sandbox.genart import LoopbackGenArt
 from sandbox.pictures import cut, draw, same_pixels
 
 LABELS = ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]

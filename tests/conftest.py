@@ -1,11 +1,15 @@
-"""What all tests share: settings made by hand, so that no developer's .env matters."""
+"""What all tests share: settings made by hand, so that no developer's .env matters, and the order
+in which tests are handed to the workers."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from bot.config import Settings
 
@@ -18,6 +22,53 @@ REQUIRED = {
     "genart_channel_id": "200",
     "genart_discord_token": "account-token-for-tests",
 }
+
+
+# Modules of long tests, each of which has a world of its own.
+ALONE = (
+    "tests/e2e/test_crashes.py",
+    "tests/e2e/test_paid_for.py",
+    "tests/e2e/test_head_of_line.py",
+    "tests/e2e/test_weather.py",
+)
+# What takes longest begins first, so that no worker is still busy when the others are done.
+ORDER = [
+    *ALONE,
+    "tests/browser/test_page.py",
+    "tests/e2e/test_discord_faults.py",
+    "tests/e2e/test_queue.py",
+    "tests/e2e/test_api_faults.py",
+    "tests/e2e/test_main_job.py",
+    "tests/e2e/test_storage_faults.py",
+    "tests/e2e/",
+    "",
+]
+
+
+class ModuleByModule(LoadScopeScheduling):
+    """Hands out whole modules, whose tests share fixtures, but the long tests one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(ALONE) else nodeid.split("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ModuleByModule:
+    """Return how tests are spread over the workers."""
+    return ModuleByModule(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of workers for ``-n auto``: more than processors, for tests wait a lot."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests into the order in which they are handed out."""
+    items.sort(
+        key=lambda item: next(n for n, path in enumerate(ORDER) if item.nodeid.startswith(path))
+    )
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser
 
-from sandbox.page_server import PageServer
+from sandbox.page.server import PageServer
 from tests.browser.chromium import CHROMIUM, DESKTOP, Channel, chromium
 
 OUT = Path("test-output")
+OVER = {"posted", "failed", "cancelled", "interrupted", "undelivered"}
 
 
 @pytest.fixture(scope="session")
@@ -28,12 +29,44 @@ async def browser() -> AsyncIterator[Browser]:
         yield running
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[PageServer]:
-    """A sandbox of the test's own, quick and with one call at a time."""
+@pytest.fixture(scope="module")
+async def sandbox() -> AsyncIterator[PageServer]:
+    """A sandbox, quick and with one call at a time, for all tests of a module."""
     async with PageServer(delay=0.3, tile=96, GENART_CONCURRENCY="1", GENART_TIMEOUT="3") as ready:
+        await ready.discord.connected()
         yield ready
-        print(ready.bot.log)
+
+
+@pytest.fixture
+async def server(sandbox: PageServer) -> AsyncIterator[PageServer]:
+    """The module's sandbox as a test expects it, and afterwards as the next one does."""
+    logged = len(sandbox.bot.log)
+    yield sandbox
+    print(sandbox.bot.log[logged:])
+    await clear(sandbox)
+
+
+async def clear(server: PageServer) -> None:
+    """Wait until the bot has nothing to do, and forget what a test did to the sandbox.
+
+    A bot that is down, or that met a fault of the API and may therefore wait before its next
+    call, is started anew.
+    """
+    world = server.world
+    met_a_fault = world.api_fault not in {"normal", "slow"}
+    world.break_api("normal")
+    world.discord_fault = "normal"
+    if met_a_fault or server.bot.returncode is not None:
+        await server.bot.end()
+        await server.bot.start()
+    await server.discord.signal.until(lambda: is_over(server), 20)
+    server.discord.messages.clear()
+    server.discord.interactions.clear()
+
+
+def is_over(server: PageServer) -> bool:
+    """Tell whether the page's tables show that nothing waits or runs."""
+    return all(row["state"] in OVER for row in server.world.ledger["generations"])
 
 
 @pytest.fixture

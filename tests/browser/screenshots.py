@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from sandbox.page_server import PageServer
+from sandbox.page.server import PageServer
 from tests.browser.chromium import Channel, chromium
 
 DOCS = Path(__file__).parents[2] / "docs"

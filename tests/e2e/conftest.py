@@ -7,7 +7,7 @@ import io
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,8 @@ import pytest
 from PIL import Image
 
 from sandbox.bot_process import BotProcess, environment
-from sandbox.discord_model import Interaction, Message, Upload, User, label_of
-from sandbox.genart_api import Call, LoopbackGenArt
-from sandbox.loopback_discord import LoopbackDiscord
+from sandbox.discord import Interaction, LoopbackDiscord, Message, Upload, User, label_of
+from sandbox.genart import Call, LoopbackGenArt
 from tests.openapi import OpenApi, description_path
 
 LABELS = ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
@@ -133,6 +132,11 @@ class World:
         finally:
             connection.close()
 
+    def sql_write(self, statement: str, *values: object) -> None:
+        """Change the database file, past the bot."""
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            connection.execute(statement, values)
+
     def state(self, interaction: Interaction) -> str | None:
         """Return the state of the generation that an interaction asked for."""
         rows = self.sql("select state from generations where id = ?", interaction.id)
@@ -142,6 +146,15 @@ class World:
         """Wait until the generation that an interaction asked for is in a state."""
         async with asyncio.timeout(20):
             while self.state(interaction) != state:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    async def settled(self, timeout: float = 20) -> None:  # noqa: ASYNC109
+        """Wait until no generation waits or runs, and every card shows what came of it."""
+        unfinished = (
+            "select 1 from generations where state in ('queued', 'running') or card_due limit 1"
+        )
+        async with asyncio.timeout(timeout):
+            while self.sql(unfinished):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     def clicks(self, message_generation: int) -> list[tuple[int, str, str]]:
@@ -185,11 +198,18 @@ def openapi() -> OpenApi | None:
 
 @asynccontextmanager
 async def make_world(
-    tmp_path: Path, openapi: OpenApi | None, *, tile: int = 64, **settings: str
+    tmp_path: Path,
+    openapi: OpenApi | None,
+    *,
+    tile: int = 64,
+    rate_limits: bool = False,
+    **settings: str,
 ) -> AsyncIterator[World]:
-    """Run a world, hold every request of the bot against the description, and its log against
-    the secrets."""
-    async with LoopbackDiscord() as discord, LoopbackGenArt(tile=tile) as genart:
+    """Run a world; hold what both sides said against the description, the log against secrets."""
+    async with (
+        LoopbackDiscord(rate_limits=rate_limits) as discord,
+        LoopbackGenArt(tile=tile) as genart,
+    ):
         world = World(discord, genart, tmp_path / "vary.db", **settings)
         await world.bot.start()
         try:
@@ -201,15 +221,13 @@ async def make_world(
         secrets += [interaction.token for interaction in discord.interactions.values()]
         assert [s for s in secrets if s in world.bot.log] == []
         if openapi is not None:
-            # What was still being sent when the bot was killed has neither body nor answer.
-            whole = [r for r in discord.requests if r.status or r.json is not None]
-            assert [error for r in whole for error in openapi.check(r)] == []
+            assert openapi.check_all(discord) == []
 
 
 @pytest.fixture
 async def world(tmp_path: Path, openapi: OpenApi | None) -> AsyncIterator[World]:
-    """A world of the test's own."""
-    async with make_world(tmp_path, openapi) as ready:
+    """A world of the test's own, with Discord's rate limits."""
+    async with make_world(tmp_path, openapi, rate_limits=True) as ready:
         yield ready
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 
 import pytest
+from aiohttp import web
 from PIL import Image
 
-from sandbox.genart_api import (
+from sandbox.genart import (
     Behaviour,
     answer,
     change,
@@ -19,9 +21,14 @@ from sandbox.genart_api import (
     stream,
     truncated_json,
 )
-from tests.e2e.conftest import LABELS, World, labels, picture
+from tests.e2e.conftest import LABELS, World, file_of, labels, picture, pixels
 
 CHARGED = "may have been charged"
+
+
+def gzip_bomb() -> bytes:
+    """Return the few kilobytes that two rounds of gzip make of two gigabytes."""
+    return gzip.compress(gzip.compress(bytes(2**26)) * 32)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +44,15 @@ CHARGED = "may have been charged"
         (reset_during(), CHARGED, True),
         (change(uri="http://127.0.0.1:9/x.png", proxy_url=None), "isn't allowed", True),
         (change(uri=None, proxy_url=None), "makes no sense", True),
+        (change(progress="42%"), "makes no sense", True),
+        (change(progress=0), CHARGED, True),
+        (change(content="[1] a dog of somebody else's"), "makes no sense", True),
+        (answer(413, ""), "too long for the picture service", False),
+        (answer(414, "<html>", "text/html"), "too long for the picture service", False),
+        (answer(431, ""), "too long for the picture service", False),
+        (answer(400, b"[" * 500_000), "doesn't accept", False),
+        (answer(200, b"[" * 500_000), "makes no sense", True),
+        (answer(200, gzip_bomb(), headers={"Content-Encoding": "gzip, gzip"}), CHARGED, True),
     ],
 )
 async def test_a_fault_of_the_api_becomes_a_sentence(
@@ -66,6 +82,43 @@ async def test_a_fault_of_the_image_host_becomes_a_sentence(
         card = await shared.ends(await shared.vary(), words)
     finally:
         shared.genart.image_behaviour = None
+    # What is gone can't be fetched again, and Try again never pays for what is paid for.
+    assert labels(card) == ([] if "gone" in words else ["Try again"])
+
+
+async def test_malformed_options_by_the_thousand_write_a_handful_of_log_lines(shared: World):
+    before = len(shared.bot.log.splitlines())
+    good = {"custom": "MJ::JOB::upsample::1::h", "label": "\x1b[2JU1"}
+    malformed = [1, None, {"custom": "\x1b[2J"}] * 20_000
+    shared.genart.behaviours.append(change(options=[good, *malformed]))
+    grid = await shared.grid()
+    assert labels(grid) == ["[2JU1"]
+    await shared.tile(await shared.press(grid, "[2JU1"))
+    assert len(shared.bot.log.splitlines()) - before < 30
+    assert "\x1b" not in shared.bot.log
+
+
+async def test_a_picture_of_another_size_than_announced_is_fetched_again(shared: World):
+    calls = len(shared.genart.calls)
+    served: list[str] = []
+
+    async def stunted_once(request: web.Request) -> web.Response | None:
+        served.append(request.path)
+        return web.Response(body=picture(), content_type="image/png") if not served[1:] else None
+
+    shared.genart.image_behaviour = stunted_once
+    try:
+        grid = await shared.grid("whole")
+    finally:
+        shared.genart.image_behaviour = None
+    assert pixels(file_of(grid, "grid")) == pixels(shared.call_for("whole").grid)
+    assert len(served) == 2
+    assert len(shared.genart.calls) == calls + 1
+
+
+async def test_a_picture_that_stays_of_another_size_is_not_posted(shared: World):
+    shared.genart.behaviours.append(change(width=1_000, height=1_000))
+    card = await shared.ends(await shared.vary(), "isn't a picture")
     assert labels(card) == ["Try again"]
 
 
@@ -103,7 +156,9 @@ async def test_an_api_that_never_answers_ends_in_a_timeout(make):
     async with make(GENART_TIMEOUT="1") as world:
         world.genart.behaviours.append(hang())
         card = await world.ends(await world.vary(), "didn't answer in time")
-        assert CHARGED in world.discord.text_of(card)
+        said = world.discord.text_of(card)
+        assert CHARGED in said
+        assert "Moderation may be the reason" in said
         assert labels(await world.grid()) == LABELS
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sandbox.discord.permissions import ADMINISTRATOR, CONNECT, EMBED_LINKS
 from tests.e2e.conftest import World
 
 
@@ -16,13 +17,50 @@ async def run_check(world: World, **settings: str) -> tuple[int, list[str]]:
     return status, world.bot.log[before:].splitlines()
 
 
+WORKING = [
+    "ok    Discord",
+    "ok    GenArt API",
+    "ok    Database",
+    "ok    Image hosts",
+    "ok    Commands",
+    "ok    Permissions",
+]
+
+
 async def test_what_works_is_said_to_work(world: World):
     await world.bot.stop()
+    assert await run_check(world) == (0, WORKING)
+
+
+async def test_an_interactions_endpoint_is_said_to_take_everything(world: World):
+    await world.bot.stop()
+    world.discord.interactions_endpoint_url = "https://elsewhere.example/interactions"
     status, lines = await run_check(world)
-    assert (status, lines) == (
-        0,
-        ["ok    Discord", "ok    GenArt API", "ok    Database", "ok    Image hosts"],
-    )
+    assert status != 0
+    assert lines[0].startswith("FAIL  Discord: commands and buttons go to https://elsewhere.")
+    assert lines[1:] == WORKING[1:]
+
+
+async def test_commands_that_differ_are_noted(world: World):
+    await world.bot.stop()
+    world.discord.commands[0]["description"] = "Something else"
+    status, lines = await run_check(world)
+    assert status == 0
+    assert lines[4].startswith("note  Commands: ")
+    assert lines[:4] + lines[5:] == WORKING[:4] + WORKING[5:]
+    assert world.discord.command_puts == 1
+
+
+async def test_permissions_that_are_missing_are_noted(world: World):
+    await world.bot.stop()
+    world.discord.app_permissions &= ~(EMBED_LINKS | CONNECT)
+    status, lines = await run_check(world)
+    assert status == 0
+    assert lines[:5] == WORKING[:5]
+    assert lines[5].startswith("note  Permissions: 2 of 2 server(s)")
+    assert "connect, embed links." in lines[5]
+    world.discord.app_permissions = ADMINISTRATOR
+    assert await run_check(world) == (0, WORKING)
 
 
 @pytest.mark.parametrize(

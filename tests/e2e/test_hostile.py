@@ -80,7 +80,7 @@ async def test_payloads_with_other_fields_are_understood(shared: World, override
 
 @pytest.mark.parametrize(
     "prompt",
-    ["a\x00cat", "a cat \ud800", "\ud83d\udc08 cat", "x" * 1800, "👩‍🚀" * 600, "a\nb\tc\r\nd"],
+    ["a\x00cat", "a cat \ud800", "\ud83d\udc08 cat", "x" * 1800, "👩‍🚀" * 150, "a\nb\tc\r\nd"],
     ids=["NUL", "lone surrogate", "pair", "long", "emoji", "lines"],
 )
 async def test_prompts_with_strange_characters_go_through(shared: World, prompt: str):

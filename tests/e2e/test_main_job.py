@@ -10,8 +10,8 @@ import time
 import pytest
 from PIL import Image
 
-from sandbox.discord_model import Fault, Request
-from sandbox.genart_api import hang
+from sandbox.discord import Fault, Request
+from sandbox.genart import hang
 from tests.e2e.conftest import (
     LABELS,
     World,
@@ -192,7 +192,7 @@ async def test_each_click_is_counted_for_its_user(world: World):
         "[click me](https://evil.example) `code` **bold** ||spoiler|| # title",
         "```\n@everyone\n```",
         "\u202eright to left\u202c z\u200be\u200br\u200bo",
-        "👩‍🚀" * 600,
+        "👩‍🚀" * 150,
         "*_~`|>" * 300,
         "a",
     ],
@@ -203,7 +203,7 @@ async def test_no_prompt_pings_anybody_but_the_asker(shared: World, prompt: str)
     assert asked.message.pings == []
     grid = await shared.result(asked)
     assert grid.pings == [str(shared.discord.alice.id)]
-    assert shared.genart.calls[-1].prompt == prompt.strip()
+    assert shared.genart.calls[-1].prompt == " ".join(prompt.split())
     posted = await shared.result(await shared.press(grid, "V1", shared.discord.bob))
     assert posted.pings == [str(shared.discord.bob.id)]
     tile = await shared.tile(await shared.press(grid, "U1", shared.discord.bob))
@@ -284,6 +284,24 @@ async def test_commands_are_registered_once_and_not_at_every_start(world: World)
     assert world.discord.command_puts == 1
 
 
+async def test_every_command_says_that_it_is_for_servers_alone(world: World):
+    where = [(c["contexts"], c["integration_types"]) for c in world.discord.commands]
+    assert where == [([0], [0])] * len(world.discord.commands)
+    world.discord.user_installs.add(world.discord.alice.id)
+    for place in ({"guild_id": None}, {"channel_id": world.discord.foreign_channel_id}):
+        with pytest.raises(PermissionError):
+            await world.discord.slash(world.discord.alice, "fetch", **place)
+
+
+async def test_commands_that_something_else_registered_are_replaced_at_start(world: World):
+    await world.bot.stop()
+    ours = world.discord.commands
+    world.discord.commands = [ours[0] | {"integration_types": [0, 1]}, ours[1]]
+    await world.bot.start()
+    assert world.discord.command_puts == 2
+    assert [c["integration_types"] for c in world.discord.commands] == [[0], [0]]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_closes_everything_and_exits_0_when_told_to(world: World, number: int):
     await world.grid()
@@ -306,12 +324,15 @@ async def test_a_grid_over_the_upload_limit_is_made_smaller_never_refused(world:
     assert pixels(tile.attachments[0].data)[0] == quadrant(file_of(grid, "grid"), 4)[0]
 
 
-async def test_an_upload_that_discord_refuses_all_the_same_is_made_smaller_still(world: World):
-    world.genart.tile = 256
-    world.discord.attachment_size_limit = 200_000
-    world.discord.fail("POST", "/channels/*/messages", Fault(413, 40005, "Request too large"))
+async def test_an_asker_s_nitro_is_not_taken_for_the_bot_s_own_limit(world: World):
+    """The interaction's limit counts the asker's subscription; the bot's messages have none."""
+    world.discord.attachment_size_limit = 500 * 2**20
+    world.genart.tile = 2_048
     grid = await world.grid()
-    assert len(file_of(grid, "grid")) <= 100_000
+    refused, taken = [len(r.files[0][1]) for r in world.discord.requests if len(r.files) == 2]
+    assert refused > world.discord.upload_limit >= 9.5 * 2**20 >= taken
+    assert Image.open(io.BytesIO(file_of(grid, "grid"))).width >= 2_000
+    assert len(file_of(grid, "source")) <= 2**20
 
 
 async def test_a_full_size_grid_goes_through(make):

@@ -15,9 +15,9 @@ from bot.delivery import DiscordPublisher
 from bot.genart import GenArt
 from bot.images import Images
 from bot.store import Store
-from bot.worker import Worker
-from sandbox.genart_api import LoopbackGenArt
-from sandbox.loopback_discord import LoopbackDiscord
+from bot.worker.worker import Worker
+from sandbox.discord import LoopbackDiscord
+from sandbox.genart import LoopbackGenArt
 from tests.conftest import MakeSettings
 from tests.e2e.conftest import World
 
@@ -25,26 +25,25 @@ from tests.e2e.conftest import World
 async def test_nothing_is_kept_of_what_was_delivered(
     make_settings: MakeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    async with LoopbackDiscord() as discord, LoopbackGenArt(tile=16) as genart:
+    async with LoopbackDiscord(rate_limits=False) as discord, LoopbackGenArt(tile=16) as genart:
         world = World(discord, genart, tmp_path / "vary.db")
         settings = make_settings(**{k.lower(): v for k, v in world.bot.settings.items()})
         monkeypatch.setattr(Route, "BASE", settings.discord_api_url)
-        work = asyncio.Event()
         async with (
             Store(settings) as store,
             GenArt(settings) as api,
             Images() as images,
-            VaryBot(store, work) as bot,
+            VaryBot(store, settings.prompt_rules()) as bot,
         ):
             await bot.login(discord.token)
-            async with Worker(settings, store, api, images, DiscordPublisher(bot), work):
+            async with Worker(settings, store, api, images, DiscordPublisher(bot)):
                 connected = asyncio.create_task(bot.connect())
                 await discord.connected()
                 for _ in range(3):
                     grid = await world.grid()
                     await world.tile(await world.press(grid, "U1"))
                     await world.result(await world.press(grid, "V1"))
-                await asyncio.sleep(0.5)
+                await world.settled()
                 kept = bot._connection._view_store  # pyright: ignore
                 assert (kept._views, kept._synced_message_views) == ({}, {})  # pyright: ignore
                 assert not bot.persistent_views

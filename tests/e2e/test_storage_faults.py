@@ -49,7 +49,7 @@ async def test_a_database_locked_while_work_runs_loses_no_result(world: World):
 
 async def test_a_full_disk_is_answered_and_recovers(world: World):
     grid = await world.grid()
-    await asyncio.sleep(0.5)
+    await world.settled()
     _, most = resource.prlimit(world.bot.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(world.bot.pid, resource.RLIMIT_FSIZE, (0, most))
     refused = [await world.vary(), await world.press(grid, "V2")]
@@ -77,8 +77,8 @@ async def test_a_file_that_goes_ends_the_process_rather_than_losing_what_follows
 async def test_a_database_that_breaks_is_answered_and_logged(make):
     async with make(SHUTDOWN_GRACE="1") as world:
         grid = await world.grid()
-        await asyncio.sleep(0.5)
-        sqlite3.connect(world.database).execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        await world.settled()
+        world.sql("PRAGMA wal_checkpoint(TRUNCATE)")
         with world.database.open("r+b") as file:
             file.seek(100)
             file.write(os.urandom(world.database.stat().st_size - 100))

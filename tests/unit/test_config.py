@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -12,7 +11,9 @@ from pydantic import ValidationError
 
 import bot
 from bot.config import Settings
+from bot.prompts import PromptRules
 from tests.conftest import REQUIRED, MakeSettings
+from tests.documents import env_example, settings_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,29 +95,25 @@ def test_malformed_settings_are_refused(make_settings: MakeSettings, name: str, 
         make_settings(**{name: value})
 
 
-def documented_defaults(text: str, pattern: str) -> dict[str, str]:
-    return {name: default.strip() for name, default in re.findall(pattern, text, re.MULTILINE)}
-
-
-def plain_default(name: str) -> str:
-    default = Settings.model_fields[name].get_default()
-    if isinstance(default, frozenset):
-        return ",".join(sorted(default))
-    return "" if Settings.model_fields[name].is_required() else str(default)
-
-
-def test_the_documents_name_every_setting_with_its_default():
-    names = {name.upper(): plain_default(name) for name in Settings.model_fields}
-    example = documented_defaults(
-        (ROOT / ".env.example").read_text(), r"^(?:# ?)?([A-Z][A-Z_]+)=(.*)$"
-    )
-    table = documented_defaults(
-        (ROOT / "README.md").read_text(), r"^\| `([A-Z_]+)` \| (?:`([^`]*)`|required) \|"
-    )
-    assert example == names
-    assert table == names
+def test_the_documents_say_of_every_setting_what_it_is():
+    assert (ROOT / ".env.example").read_text() == env_example(), "run `make documents`"
+    assert settings_table() in (ROOT / "README.md").read_text(), "run `make documents`"
+    assert all(field.description for field in Settings.model_fields.values())
 
 
 def test_the_version_is_the_project_s():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert bot.__version__ == project["version"]
+
+
+def test_the_rules_of_prompts_are_read_from_the_settings(make_settings: MakeSettings):
+    settings = make_settings(
+        prompt_parameters=" --AR, no,", genart_url_limit=900, genart_api_url="https://a.example/v1"
+    )
+    assert settings.prompt_rules() == PromptRules(frozenset({"ar", "no"}), 900, "/v1")
+
+
+@pytest.mark.parametrize("names", ["ar 3:2", "ar,--no dogs", "v6"])
+def test_what_names_no_parameter_is_refused(make_settings: MakeSettings, names: str):
+    with pytest.raises(ValidationError):
+        make_settings(prompt_parameters=names)

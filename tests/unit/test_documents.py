@@ -30,6 +30,8 @@ def test_the_image_copies_what_there_is():
     ignored = [line.removeprefix("!") for line in read(".dockerignore").splitlines() if "!" in line]
     assert set(sources) == set(ignored)
     assert "USER vary" in dockerfile
+    # An exact version: what is built is what was tried.
+    assert re.search(r"^FROM python:3\.\d+\.\d+-slim$", dockerfile, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "README.md", "CONTRIBUTING.md"])
@@ -42,7 +44,7 @@ def test_every_setting_that_a_document_names_is_one(name: str):
 
 
 def test_every_sentence_under_when_something_is_wrong_is_one_of_ours():
-    code = "".join(path.read_text() for path in (ROOT / "bot").glob("*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "bot").rglob("*.py"))
     code = re.sub(r'"\s*\n\s*f?"', "", code)
     section = read("README.md").partition("## When something is wrong")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (.+?) \|", section, re.MULTILINE)[2:]
@@ -51,3 +53,12 @@ def test_every_sentence_under_when_something_is_wrong_is_one_of_ours():
     for sentence in sentences:
         words = sentence.strip("… ").replace("5 waiting", "{limit} waiting")
         assert words in code, sentence
+
+
+def test_every_file_that_contributing_names_is_there():
+    text = read("CONTRIBUTING.md")
+    rooms = re.findall(r"^(\S+/\S*|\S+\.py)  +\S", text.split("```")[1], re.MULTILINE)
+    named = re.findall(r"`((?:bot|cogs|tests|docs|sandbox|benchmarks)/[\w./-]*)`", text)
+    assert len(rooms) >= 10
+    missing = [name for name in {*rooms, *named} if not (ROOT / name).exists()]
+    assert missing == []

@@ -1,127 +1,34 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bot.domain import (
-    Kind,
-    Option,
-    clean_prompt,
-    is_supported_upload,
-    option_rows,
-    read_option,
-    unique_options,
-)
-
-HASH = "f7289898-c3ff-48f8-89df-bcec5d44a3ea"
-DOCUMENTED = [
-    *[(f"MJ::JOB::upsample::{n}::{HASH}", f"U{n}") for n in range(1, 5)],
-    (f"MJ::JOB::reroll::0::{HASH}::SOLO", "🔄"),
-    *[(f"MJ::JOB::variation::{n}::{HASH}", f"V{n}") for n in range(1, 5)],
-]
+from bot.domain import Asker, Permission, is_supported_upload
 
 
-def documented() -> list[Option]:
-    options = [read_option(custom, label, 2) for custom, label in DOCUMENTED]
-    assert all(options)
-    return [option for option in options if option]
+def asker(permissions: int, *, guild_id: int | None = 10, in_thread: bool = False) -> Asker:
+    return Asker(1, 2, guild_id, 20, "token", 1_000_000, permissions, in_thread)
 
 
-def test_the_documented_options_are_read_in_their_order():
-    assert [(o.kind, o.tile, o.label) for o in documented()] == [
-        *[(Kind.UPSCALE, n, f"U{n}") for n in range(1, 5)],
-        (Kind.REROLL, 0, "🔄"),
-        *[(Kind.VARIATION, n, f"V{n}") for n in range(1, 5)],
-    ]
-
-
-def test_the_documented_options_are_laid_out_as_five_over_four():
-    rows = option_rows(documented())
-    assert [[o.label for _, o in row] for row in rows] == [
-        ["U1", "U2", "U3", "U4", "🔄"],
-        ["V1", "V2", "V3", "V4"],
-    ]
-    assert [position for row in rows for position, _ in row] == list(range(9))
+VIEW, SEND, ATTACH, THREADS = 1 << 10, 1 << 11, 1 << 15, 1 << 38
 
 
 @pytest.mark.parametrize(
-    "custom",
+    ("asker", "missing"),
     [
-        f"MJ::Outpaint::50::1::{HASH}::SOLO",
-        f"MJ::JOB::pan_left::1::{HASH}::SOLO",
-        f"MJ::JOB::upsample_v6_2x_subtle::1::{HASH}::SOLO",
-        f"MJ::JOB::animate_high::1::{HASH}::SOLO",
-        f"MJ::BOOKMARK::{HASH}",
-        f"MJ::Inpaint::1::{HASH}::SOLO",
-        f"MJ::JOB::upsample::5::{HASH}",
-        f"MJ::JOB::upsample::0::{HASH}",
-        "",
+        (asker(VIEW | SEND | ATTACH), set()),
+        (asker(1 << 3), set()),
+        (asker(VIEW | ATTACH), {Permission.SEND_MESSAGES}),
+        (asker(SEND | THREADS), {Permission.VIEW_CHANNEL, Permission.ATTACH_FILES}),
+        (asker(VIEW | THREADS | ATTACH, in_thread=True), set()),
+        (asker(VIEW | SEND | ATTACH, in_thread=True), {Permission.SEND_MESSAGES_IN_THREADS}),
+        (asker(ATTACH, guild_id=None), set()),
+        (asker(0, guild_id=None), set()),
     ],
 )
-def test_options_of_other_kinds_are_not_shown(custom: str):
-    assert read_option(custom, "❤️", 2) is None
-
-
-def test_a_missing_label_is_made_from_what_the_option_does():
-    assert [read_option(custom, None, None) for custom, _ in DOCUMENTED] == documented()
-
-
-def test_a_label_decides_only_where_the_custom_id_is_of_no_known_form():
-    option = read_option("job-17", "V3", 1)
-    assert option == Option(Kind.VARIATION, 3, "V3", 1, "job-17")
-    assert read_option(f"MJ::JOB::zoom::1::{HASH}", "V3", 1) is None
-
-
-@pytest.mark.parametrize("style", [None, 0, 5, 6, -1])
-def test_a_style_that_a_button_with_a_custom_id_cannot_have_is_grey(style: int | None):
-    option = read_option(DOCUMENTED[0][0], "U1", style)
-    assert option is not None
-    assert option.style == 2
-
-
-@given(st.lists(st.sampled_from(documented()), max_size=60))
-def test_however_many_options_come_they_fit_a_message(options: list[Option]):
-    unique = unique_options(options)
-    rows = option_rows(unique)
-    assert len(unique) == len({(o.kind, o.tile) for o in options}) <= 9
-    assert [o for row in rows for _, o in row] == list(unique)
-    assert all(1 <= len(row) <= 5 for row in rows)
-    assert len(rows) <= 5
-
-
-@given(st.text(), st.none() | st.text(), st.none() | st.integers())
-def test_no_option_breaks_the_reader(custom: str, label: str | None, style: int | None):
-    option = read_option(custom, label, style)
-    if option is not None:
-        assert 1 <= len(option.label) <= 80
-        assert option.style in {1, 2, 3, 4}
-        assert (option.tile == 0) == (option.kind is Kind.REROLL)
-
-
-@given(st.text(alphabet=st.characters(codec=None)))
-def test_a_clean_prompt_can_be_sent_and_stored(prompt: str):
-    cleaned = clean_prompt(prompt)
-    cleaned.encode()
-    assert "\x00" not in cleaned
-    assert clean_prompt(cleaned) == cleaned
-    assert len(cleaned) <= len(prompt)
-
-
-@pytest.mark.parametrize(
-    ("prompt", "cleaned"),
-    [
-        ("  a cat ", "a cat"),
-        ("a\x00 cat\x1b[31m", "a cat[31m"),
-        ("a \ud800cat", "a cat"),
-        ("👩\u200d🚀", "👩\u200d🚀"),
-        ("\u200b\u200e \u2060", ""),
-        ("", ""),
-        (" \n\t ", ""),
-    ],
-)
-def test_what_cannot_be_seen_is_taken_out_of_a_prompt(prompt: str, cleaned: str):
-    assert clean_prompt(prompt) == cleaned
+def test_what_the_bot_lacks_to_post_is_known_from_the_interaction(
+    asker: Asker, missing: set[Permission]
+):
+    assert set(asker.missing_permissions) == missing
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.markdown import cut, inert, units
+from bot.text.markdown import cut, inert, units
 from sandbox.markdown import parse, plain
 
 # Each of these shows something else than what was typed, unless it is escaped.

@@ -1,565 +1,462 @@
+"""The database: its file, its migrations, its indexes, and the values that are kept in it."""
+
 from __future__ import annotations
 
 import asyncio
-import itertools
+import os
+import re
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import sqlalchemy.event
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from sqlalchemy import event
 
-from bot.domain import Click, Generation, Kind, Option, Outcome, Request, Result, State
-from bot.errors import (
-    DailyLimitReached,
-    DatabaseUnusable,
-    QueueFull,
-    StoreUnavailable,
-    UserQueueFull,
-)
-from bot.schema import metadata
-from bot.store import ANSWER_TIME, DAY, LEASE, Store
+import bot.migrations
+from bot.domain import State
+from bot.errors import DatabaseUnusable, PermissionsMissing, StoreUnavailable
+from bot.store import Store
+from bot.store.tables import REVISION, metadata
 from tests.conftest import MakeSettings
+from tests.unit.ledger import ANN, BOB, RESULT, U1, U2, V3, Ledger, Rows, opened, rows_of
 
-GUILD, CHANNEL, ANN, BOB = 10, 20, 1, 2
-OPTIONS = (
-    *(Option(Kind.UPSCALE, n, f"U{n}", 2, f"MJ::JOB::upsample::{n}::h") for n in range(1, 5)),
-    Option(Kind.REROLL, 0, "🔄", 2, "MJ::JOB::reroll::0::h::SOLO"),
-    *(Option(Kind.VARIATION, n, f"V{n}", 2, f"MJ::JOB::variation::{n}::h") for n in range(1, 5)),
-)
-RESULT = Result(("https://cdn.example/grid.png",), OPTIONS, "1", "h", 0, "dGFzaw==")
-U2, REROLL, V3 = 1, 4, 7
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, by: timedelta) -> None:
-        self.now += by
-
-
-class Ledger:
-    """A store with a clock of its own and short ways to fill it."""
-
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self.store = store
-        self.clock = clock
-        self.ids = itertools.count(1000)
-
-    def request(self, user_id: int = ANN, prompt: str | None = None) -> Request:
-        id_ = next(self.ids)
-        return Request(
-            id=id_,
-            kind=Kind.VARY,
-            user_id=user_id,
-            guild_id=GUILD,
-            channel_id=CHANNEL,
-            token=f"token-{id_}",
-            upload_limit=1_000_000,
-            prompt=prompt or f"prompt {id_}",
-            source_url="https://cdn.example/upload.png",
-        )
-
-    async def queued(self, user_id: int = ANN, prompt: str | None = None) -> Generation:
-        generation = await self.added(self.request(user_id, prompt))
-        await self.store.answered(generation.id, generation.id + 1)
-        return generation
-
-    async def added(self, request: Request) -> Generation:
-        answer = await self.store.add(request)
-        if answer.error:
-            raise answer.error
-        assert answer.generation is not None
-        return answer.generation
-
-    async def posted(self, user_id: int = ANN) -> Generation:
-        generation = await self.queued(user_id)
-        assert await self.store.claim_call(100)
-        return await self.finish(generation)
-
-    async def finish(self, generation: Generation) -> Generation:
-        await self.store.keep_result(generation.id, RESULT)
-        await self.store.posted(generation.id, generation.id + 2, "grid.png", "source.png")
-        await self.store.card_done(generation.id)
-        done = await self.store.get(generation.id)
-        assert done is not None
-        assert done.state is State.POSTED
-        return done
-
-    def click(self, generation: Generation, option: int, user_id: int = ANN) -> Click:
-        label = OPTIONS[option].label if option < len(OPTIONS) else "?"
-        return Click(
-            id=next(self.ids),
-            user_id=user_id,
-            guild_id=GUILD,
-            channel_id=CHANNEL,
-            message_id=generation.message_id or 0,
-            generation_id=generation.id,
-            option=option,
-            label=label,
-            token="press-token",
-            upload_limit=500,
-            links={"grid.png": "https://fresh", "source.webp": "https://fresher"},
-        )
-
-
-@asynccontextmanager
-async def opened(make_settings: MakeSettings, **settings: object) -> AsyncIterator[Ledger]:
-    clock = Clock()
-    async with Store(make_settings(**settings), clock=clock) as store:
-        yield Ledger(store, clock)
+OLD_ROWS = """
+    INSERT INTO generations (id, kind, state, user_id, guild_id, channel_id, prompt, tile,
+        upload_limit, card_id, card_due, message_id, grid_file, created_at, not_before, started_at,
+        finished_at, result)
+    VALUES
+        (1, 'vary', 'posted', 1, 10, 20, 'a cat', 0, 1000, 5, 0, 6, 'grid.png',
+        '2025-12-01 00:00:00.000000', '2015-01-01 00:00:00.000000', '2025-12-01 00:00:01.000000',
+        '2025-12-01 00:00:31.000000', '{"image_urls": ["https://cdn.example/grid.png"],
+        "options": [{"kind": "upscale", "tile": 1, "label": "U1", "style": 2, "custom": "c"}]}'),
+        (2, 'vary', 'queued', 2, NULL, 21, 'a dog', 0, 1000, 7, 0, NULL, NULL,
+        '2025-12-01 00:00:00.000000', '2015-01-01 00:00:00.000000', NULL, NULL, NULL),
+        (3, 'upscale', 'running', 2, NULL, 21, 'a dog', 3, 1000, 8, 0, NULL, NULL,
+        '2025-12-01 00:00:00.000000', '2015-01-01 00:00:00.000000', '2025-12-01 00:00:01.000000',
+        NULL, NULL);
+    UPDATE generations SET parent_id = 1, worker = 'elsewhere/1/2',
+        lease_until = '2025-12-01 00:00:09.000000' WHERE id = 3;
+    INSERT INTO clicks VALUES (3, 2, NULL, 1, 'U3', '2025-12-01 00:00:00.000000', 'accepted');
+    INSERT INTO facts VALUES ('commands', 'hash');
+"""
 
 
 @pytest.fixture
-async def ledger(make_settings: MakeSettings) -> AsyncIterator[Ledger]:
-    async with opened(make_settings, user_queue_limit=50) as ready:
-        yield ready
+def file(tmp_path: Path) -> Path:
+    """Return where the database's file is."""
+    return tmp_path / "vary.db"
 
 
-@pytest.fixture
-def rows(tmp_path: Path):
-    def query(statement: str) -> list[tuple[object, ...]]:
-        connection = sqlite3.connect(tmp_path / "vary.db")
-        try:
-            return connection.execute(statement).fetchall()
-        finally:
-            connection.close()
-
-    return query
-
-
-async def test_the_migrations_build_the_tables_that_the_statements_use(
-    make_settings: MakeSettings, tmp_path: Path
-):
-    async with opened(make_settings):
-        pass
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'vary.db'}")
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+def make_old(file: Path) -> None:
+    """Make a database as the bot's first version left it, with rows."""
+    engine = sa.create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(Path(bot.migrations.__file__).parent))
+        command.upgrade(config, "0001")
     engine.dispose()
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript(OLD_ROWS)
 
 
-async def test_a_generation_comes_back_as_it_was_kept(ledger: Ledger):
-    generation = await ledger.posted()
-    assert generation.result == RESULT
-    assert generation.created_at == ledger.clock.now
-    assert (generation.message_id, generation.grid_file) == (generation.id + 2, "grid.png")
+def move(file: Path, to: Path, *, leaving_another: bool = False) -> None:
+    """Rename a file; in its place is nothing then, or another, empty one."""
+    file.replace(to)
+    if leaving_another:
+        file.touch()
+
+
+@pytest.fixture
+def no_thread_left() -> Iterator[None]:
+    """Check that no database's thread is left: it would keep the process from ending."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(1)
+        assert not thread.is_alive(), thread.name
+
+
+# The file.
 
 
 async def test_the_ledger_outlives_its_process(make_settings: MakeSettings):
     async with opened(make_settings) as ledger:
         generation = await ledger.posted()
     async with opened(make_settings) as ledger:
-        assert await ledger.store.get(generation.id) == generation
+        assert await ledger.get(generation) == generation
 
 
-async def test_one_interaction_is_stored_once_though_discord_tells_of_it_twice(
-    ledger: Ledger, rows
+@pytest.mark.parametrize("mode", [None, 0o644])
+async def test_the_file_is_its_owner_s_alone(
+    make_settings: MakeSettings, file: Path, mode: int | None
 ):
-    request, other = ledger.request(), ledger.request(BOB)
-    first = await ledger.store.add(request)
-    again, another = await asyncio.gather(ledger.store.add(request), ledger.store.add(other))
-    assert (again.outcome, again.generation) == (Outcome.REPEATED, first.generation)
-    assert another.outcome is Outcome.ACCEPTED
-    assert len(await ledger.store.line()) == 2
-    click = ledger.click(await ledger.posted(3), V3)
-    outcomes = [(await ledger.store.press(click)).outcome for _ in range(2)]
-    assert outcomes == [Outcome.ACCEPTED, Outcome.REPEATED]
-    assert rows("select count(*) from clicks") == [(1,)]
-
-
-async def test_nothing_runs_before_its_asker_has_been_answered(ledger: Ledger):
-    generation = await ledger.added(ledger.request())
-    assert await ledger.store.claim_call(3) is None
-    await ledger.store.answered(generation.id, 5)
-    claimed = await ledger.store.claim_call(3)
-    assert claimed is not None
-    assert (claimed.id, claimed.state, claimed.card_id) == (generation.id, State.RUNNING, 5)
-
-
-async def test_what_was_accepted_runs_even_if_the_answer_was_lost_in_a_crash(ledger: Ledger):
-    generation = await ledger.added(ledger.request())
-    ledger.clock.advance(ANSWER_TIME)
-    claimed = await ledger.store.claim_call(3)
-    assert claimed is not None
-    assert claimed.id == generation.id
-
-
-async def test_no_more_run_than_may(ledger: Ledger):
-    for _ in range(4):
-        await ledger.queued()
-    claimed = [await ledger.store.claim_call(2) for _ in range(3)]
-    assert [bool(generation) for generation in claimed] == [True, True, False]
-    assert claimed[0] is not None
-    await ledger.store.keep_result(claimed[0].id, RESULT)
-    assert await ledger.store.claim_call(2), "a result that is being delivered holds no place"
-
-
-async def test_equal_prompts_never_run_at_once(ledger: Ledger):
-    first = await ledger.queued(ANN, "a cat")
-    second = await ledger.queued(BOB, "a cat")
-    other = await ledger.queued(BOB, "a dog")
-    claimed = [await ledger.store.claim_call(9) for _ in range(3)]
-    assert [g and g.id for g in claimed] == [first.id, other.id, None]
-    await ledger.finish(first)
-    last = await ledger.store.claim_call(9)
-    assert last is not None
-    assert last.id == second.id
-
-
-async def test_users_take_turns_and_each_one_s_oldest_goes_first(ledger: Ledger):
-    anns = [(await ledger.queued(ANN)).id for _ in range(4)]
-    bobs = [(await ledger.queued(BOB)).id for _ in range(2)]
-    expected = [anns[0], bobs[0], anns[1], bobs[1], anns[2], anns[3]]
-    assert [g.id for g in await ledger.store.line()] == expected
-    served: list[int] = []
-    while claimed := await ledger.store.claim_call(1):
-        served.append(claimed.id)
-        ledger.clock.advance(timedelta(seconds=1))
-        await ledger.finish(claimed)
-    assert served == expected
-
-
-async def test_a_full_queue_refuses_without_storing(make_settings: MakeSettings):
-    async with opened(make_settings, queue_limit=2) as ledger:
-        await ledger.queued(ANN)
-        await ledger.queued(BOB)
-        with pytest.raises(QueueFull) as refusal:
-            await ledger.queued(3)
-        assert refusal.value.limit == 2
-        assert len(await ledger.store.line()) == 2
-
-
-async def test_a_user_s_own_limit_counts_what_waits_and_what_runs(make_settings: MakeSettings):
-    async with opened(make_settings, user_queue_limit=2) as ledger:
-        await ledger.queued(ANN)
-        assert await ledger.store.claim_call(1)
-        await ledger.queued(ANN)
-        with pytest.raises(UserQueueFull):
-            await ledger.queued(ANN)
-        await ledger.queued(BOB)
-
-
-async def test_ten_presses_at_once_do_not_pass_a_daily_limit(make_settings: MakeSettings):
-    async with opened(make_settings, daily_limit=3, user_queue_limit=50) as ledger:
-        outcomes = await asyncio.gather(
-            *(ledger.queued(ANN) for _ in range(10)), return_exceptions=True
-        )
-        refused = [o for o in outcomes if isinstance(o, DailyLimitReached)]
-        assert len(refused) == 7
-        assert refused[0].free_at == ledger.clock.now + DAY
-        await ledger.queued(BOB)
-        ledger.clock.advance(DAY)
-        await ledger.queued(ANN)
-
-
-@pytest.mark.parametrize("ending", [State.FAILED, State.CANCELLED, State.INTERRUPTED])
-async def test_what_came_to_nothing_gives_the_allowance_back(
-    make_settings: MakeSettings, ending: State
-):
-    async with opened(make_settings, daily_limit=1) as ledger:
-        generation = await ledger.queued(ANN)
-        if ending is State.CANCELLED:
-            assert await ledger.store.cancel(generation.id)
-        else:
-            assert await ledger.store.claim_call(1)
-            if ending is State.FAILED:
-                await ledger.store.failed(generation.id, State.FAILED, "timeout")
-            else:
-                assert await ledger.store.release()
-        await ledger.queued(ANN)
-
-
-async def test_a_press_makes_a_generation_and_a_click(ledger: Ledger, rows):
-    grid = await ledger.posted()
-    pressed = await ledger.store.press(ledger.click(grid, V3, BOB))
-    assert pressed.outcome is Outcome.ACCEPTED
-    made = pressed.generation
-    assert made is not None
-    assert (made.kind, made.tile, made.parent_id, made.prompt, made.user_id) == (
-        Kind.VARIATION,
-        3,
-        grid.id,
-        grid.prompt,
-        BOB,
-    )
-    assert made.source_url == "https://fresh"
-    assert rows("select user_id, guild_id, generation_id, label, outcome from clicks") == [
-        (BOB, GUILD, grid.id, "V3", "accepted")
-    ]
-
-
-async def test_a_press_proves_that_a_result_is_posted(ledger: Ledger):
-    generation = await ledger.queued()
-    assert await ledger.store.claim_call(1)
-    await ledger.store.keep_result(generation.id, RESULT)
-    click = replace(ledger.click(generation, REROLL), message_id=99)
-    assert (await ledger.store.press(click)).outcome is Outcome.ACCEPTED
-    posted = await ledger.store.get(generation.id)
-    assert posted is not None
-    assert (posted.state, posted.message_id) == (State.POSTED, 99)
-    assert (posted.grid_file, posted.source_file) == ("grid.png", "source.webp")
-
-
-async def test_a_press_on_an_unknown_generation_is_recorded_as_such(ledger: Ledger, rows):
-    grid = await ledger.posted()
-    lost = replace(grid, id=77)
-    assert (await ledger.store.press(ledger.click(lost, U2))).outcome is Outcome.UNKNOWN
-    assert (await ledger.store.press(ledger.click(grid, 9))).outcome is Outcome.UNKNOWN
-    assert rows("select generation_id, outcome from clicks order by id") == [
-        (77, "unknown"),
-        (grid.id, "unknown"),
-    ]
-
-
-@pytest.mark.parametrize("place", [{"guild_id": 11}, {"channel_id": 21}, {"guild_id": None}])
-async def test_a_press_in_another_place_is_refused(ledger: Ledger, rows, place: dict[str, int]):
-    grid = await ledger.posted()
-    pressed = await ledger.store.press(replace(ledger.click(grid, V3), **place))
-    assert (pressed.outcome, pressed.generation) == (Outcome.REFUSED, None)
-    assert rows("select outcome from clicks") == [("refused",)]
-
-
-async def test_a_press_over_a_limit_is_refused_and_recorded(make_settings: MakeSettings, rows):
-    async with opened(make_settings, user_queue_limit=1) as ledger:
-        grid = await ledger.posted()
-        await ledger.queued()
-        pressed = await ledger.store.press(ledger.click(grid, REROLL))
-        assert isinstance(pressed.error, UserQueueFull)
-        upscale = await ledger.store.press(ledger.click(grid, U2))
-        assert upscale.outcome is Outcome.ACCEPTED, "an upscale costs nothing"
-    assert rows("select label, outcome from clicks order by id") == [
-        ("🔄", "refused"),
-        ("U2", "accepted"),
-    ]
-
-
-async def test_the_same_press_by_one_user_at_once_counts_once(ledger: Ledger):
-    grid = await ledger.posted()
-    pressed = await asyncio.gather(*(ledger.store.press(ledger.click(grid, V3)) for _ in range(8)))
-    made = {p.generation.id for p in pressed if p.generation}
-    assert sorted(p.outcome for p in pressed) == ["accepted"] + ["repeated"] * 7
-    assert len(made) == 1
-
-
-async def test_two_users_each_get_their_own(ledger: Ledger):
-    grid = await ledger.posted()
-    pressed = await asyncio.gather(
-        ledger.store.press(ledger.click(grid, V3, ANN)),
-        ledger.store.press(ledger.click(grid, V3, BOB)),
-    )
-    assert [p.outcome for p in pressed] == [Outcome.ACCEPTED, Outcome.ACCEPTED]
-
-
-async def test_a_finished_upscale_is_not_made_again_for_anybody(ledger: Ledger):
-    grid = await ledger.posted()
-    first = (await ledger.store.press(ledger.click(grid, U2, ANN))).generation
-    assert first is not None
-    await ledger.store.answered(first.id, 5)
-    assert await ledger.store.claim_free()
-    await ledger.store.posted(first.id, 99, "tile-2.png", None)
-    again = await ledger.store.press(ledger.click(grid, U2, BOB))
-    assert again.outcome is Outcome.REPEATED
-    assert again.generation is not None
-    assert again.generation.message_id == 99
-    assert await ledger.store.used_tiles(grid.id) == {2}
-
-
-async def test_a_variation_can_be_asked_for_again_once_it_is_done(ledger: Ledger):
-    grid = await ledger.posted()
-    for _ in range(2):
-        made = (await ledger.store.press(ledger.click(grid, V3))).generation
-        assert made is not None
-        await ledger.store.answered(made.id, None)
-        assert await ledger.store.claim_call(1)
-        await ledger.finish(made)
-
-
-async def test_only_what_waits_can_be_cancelled(ledger: Ledger):
-    generation = await ledger.queued()
-    cancelled = await ledger.store.cancel(generation.id)
-    assert cancelled is not None
-    assert (cancelled.state, cancelled.token) == (State.CANCELLED, cancelled.token)
-    assert await ledger.store.cancel(generation.id) is None
-    running = await ledger.queued()
-    assert await ledger.store.claim_call(1)
-    assert await ledger.store.cancel(running.id) is None
-
-
-async def test_trying_again_makes_one_new_generation_linked_to_the_old(ledger: Ledger):
-    old = await ledger.queued()
-    assert (await ledger.store.retry(1, old.id, BOB, "t", 9)).outcome is Outcome.UNKNOWN
-    assert await ledger.store.claim_call(1)
-    await ledger.store.failed(old.id, State.FAILED, "timeout")
-    presses = await asyncio.gather(
-        *(ledger.store.retry(50 + n, old.id, BOB, "t", 9) for n in range(3))
-    )
-    assert sorted(p.outcome for p in presses) == ["accepted", "repeated", "repeated"]
-    made = {p.generation.id: p.generation for p in presses if p.generation}
-    assert len(made) == 1
-    (new,) = made.values()
-    assert (new.retry_of, new.prompt, new.source_url, new.user_id) == (
-        old.id,
-        old.prompt,
-        old.source_url,
-        BOB,
-    )
-
-
-async def test_what_a_dead_worker_ran_is_interrupted_and_never_run_again(
-    make_settings: MakeSettings,
-):
-    async with opened(make_settings, user_queue_limit=9) as ledger:
-        grid = await ledger.posted()
-        calling = await ledger.queued()
-        answered = await ledger.queued()
-        upscale = (await ledger.store.press(ledger.click(grid, U2))).generation
-        assert upscale is not None
-        await ledger.store.answered(upscale.id, 5)
-        for _ in range(2):
-            assert await ledger.store.claim_call(9)
-        assert await ledger.store.claim_free()
-        await ledger.store.keep_result(answered.id, RESULT)
-        async with Store(make_settings(), clock=ledger.clock, worker="elsewhere/1/2") as other:
-            assert (await other.take_orphans()).over == [], "its worker may be alive"
-            ledger.clock.advance(LEASE + timedelta(seconds=1))
-            orphans = await other.take_orphans()
-            assert [g.id for g in orphans.over] == [calling.id]
-            assert {g.id for g in orphans.resumed} == {answered.id, upscale.id}
-            assert await other.claim_call(9) is None
-            await other.posted(answered.id, 9, "grid.png", None)
-        ended = [await ledger.store.get(id_) for id_ in (calling.id, answered.id)]
-        assert [g and g.state for g in ended] == [State.INTERRUPTED, State.POSTED]
-        await ledger.store.posted(calling.id, 9, "grid.png", None)
-        late = await ledger.store.get(calling.id)
-        assert late is not None
-        assert late.state is State.INTERRUPTED, "a worker that lost its lease changes nothing"
-
-
-async def test_a_card_that_its_worker_left_behind_is_another_s_to_put_right(ledger: Ledger):
-    posted = await ledger.queued()
-    failed = await ledger.queued(BOB)
-    for _ in range(2):
-        assert await ledger.store.claim_call(9)
-    await ledger.store.keep_result(posted.id, RESULT)
-    await ledger.store.posted(posted.id, 9, "grid.png", None)
-    await ledger.store.failed(failed.id, State.FAILED, "timeout")
-    ledger.clock.advance(LEASE + timedelta(seconds=1))
-    left = (await ledger.store.take_orphans()).over
-    assert {(g.id, g.state) for g in left} == {
-        (posted.id, State.POSTED),
-        (failed.id, State.FAILED),
-    }
-    for generation in left:
-        await ledger.store.card_done(generation.id)
-    ledger.clock.advance(LEASE + timedelta(seconds=1))
-    assert (await ledger.store.take_orphans()).over == []
-
-
-async def test_a_worker_that_says_that_it_lives_keeps_its_rows(make_settings: MakeSettings):
+    if mode:
+        os.close(os.open(file, os.O_CREAT, mode))
     async with opened(make_settings) as ledger:
         await ledger.queued()
-        assert await ledger.store.claim_call(1)
-        for _ in range(3):
-            ledger.clock.advance(LEASE / 2)
-            await ledger.store.renew_leases()
-            orphans = await ledger.store.take_orphans()
-            assert (orphans.over, orphans.resumed) == ([], [])
+        for part in file.parent.glob("vary.db*"):
+            assert part.stat().st_mode & 0o777 == 0o600, part.name
 
 
-async def test_what_the_api_did_not_take_waits_its_time_in_line(ledger: Ledger):
-    generation = await ledger.queued()
-    assert await ledger.store.claim_call(1)
-    await ledger.store.requeue(generation.id, ledger.clock.now + timedelta(seconds=30))
-    assert await ledger.store.claim_call(1) is None
-    ledger.clock.advance(timedelta(seconds=30))
-    assert await ledger.store.claim_call(1)
-
-
-async def test_interaction_tokens_are_kept_only_while_they_can_be_used(ledger: Ledger, rows):
-    done = await ledger.posted(BOB)
+async def test_a_locked_database_is_said_to_be_unavailable(ledger: Ledger, file: Path):
     waiting = await ledger.queued()
-    tokens = dict(rows("select id, token from generations"))
-    assert tokens == {waiting.id: f"token-{waiting.id}", done.id: None}
-    ledger.clock.advance(timedelta(minutes=15, seconds=1))
-    await ledger.store.forget_tokens()
-    assert set(rows("select token from generations")) == {(None,)}
-
-
-async def test_the_usual_duration_is_the_median_of_recent_ones(ledger: Ledger):
-    assert await ledger.store.typical_duration() is None
-    for seconds in (10, 60, 20):
-        generation = await ledger.queued()
-        assert await ledger.store.claim_call(1)
-        ledger.clock.advance(timedelta(seconds=seconds))
-        await ledger.finish(generation)
-    assert await ledger.store.typical_duration() == timedelta(seconds=20)
-
-
-async def test_facts_are_remembered(ledger: Ledger):
-    assert await ledger.store.fact("commands") is None
-    await ledger.store.remember("commands", "one")
-    await ledger.store.remember("commands", "two")
-    assert await ledger.store.fact("commands") == "two"
-
-
-async def test_a_locked_database_is_said_to_be_unavailable(ledger: Ledger, tmp_path: Path):
-    other = sqlite3.connect(tmp_path / "vary.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable):
             await ledger.queued()
-    finally:
+        assert await ledger.queue.waiting() == [await ledger.get(waiting)], "it can be read"
         other.execute("ROLLBACK")
-        other.close()
     await ledger.queued()
 
 
+async def test_a_batch_that_cannot_be_written_is_refused_as_a_whole(ledger: Ledger, file: Path):
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        refused = await asyncio.gather(
+            *(ledger.requests.enqueue(ledger.new()) for _ in range(5)), return_exceptions=True
+        )
+        other.execute("ROLLBACK")
+    assert [type(error) for error in refused] == [StoreUnavailable] * 5
+    assert await ledger.queue.waiting() == []
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_nothing_is_written_to_a_file_that_was_deleted(
+    ledger: Ledger, file: Path, replaced: bool
+):
+    await ledger.queued()
+    move(file, file.with_name("kept.db"), leaving_another=replaced)
+    with pytest.raises(DatabaseUnusable, match="deleted or replaced"):
+        await ledger.queued()
+    move(file.with_name("kept.db"), file)
+    await ledger.queued()
+
+
+@pytest.mark.usefixtures("no_thread_left")
 async def test_a_file_that_is_no_database_is_said_to_be_unusable(
+    make_settings: MakeSettings, file: Path
+):
+    with open(file, "wb") as nonsense:  # noqa: ASYNC230, PTH123
+        nonsense.write(b"this is no database" * 100)
+    with pytest.raises(DatabaseUnusable, match="not a database"):
+        await open_and_close(make_settings)
+
+
+@pytest.mark.usefixtures("no_thread_left")
+async def test_a_database_in_no_place_is_said_to_be_unusable(
     make_settings: MakeSettings, tmp_path: Path
 ):
-    (tmp_path / "vary.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(DatabaseUnusable, match="not a database"):
-        async with opened(make_settings):
-            pass
+    for place in (tmp_path / "nowhere" / "vary.db", tmp_path):
+        with pytest.raises(DatabaseUnusable):
+            await open_and_close(make_settings, database_url=f"sqlite:///{place}")
 
 
-@pytest.mark.parametrize("claim", ["claim_call", "claim_free"])
-async def test_a_claim_costs_the_same_however_long_the_ledger_is(
-    make_settings: MakeSettings, tmp_path: Path, claim: str
+@pytest.mark.usefixtures("no_thread_left")
+async def test_a_database_of_a_newer_version_is_refused_and_left_as_it_is(
+    make_settings: MakeSettings, file: Path, rows: Rows
 ):
-    """Every statement of a claim finds its rows by an index, never by going through the table."""
+    await open_and_close(make_settings)
+    assert rows("select version_num from alembic_version") == [(REVISION,)]
+    with closing(sqlite3.connect(file, isolation_level=None)) as newer:
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(DatabaseUnusable) as refusal:
+        await open_and_close(make_settings)
+    assert refusal.value.reason == "a newer version of the bot has migrated it"
+    assert rows("select version_num from alembic_version") == [("9999",)]
+
+
+@pytest.mark.usefixtures("no_thread_left")
+async def test_a_database_of_something_else_is_refused_and_left_as_it_is(
+    make_settings: MakeSettings, file: Path, rows: Rows
+):
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE notes (words TEXT)")
+    with pytest.raises(DatabaseUnusable):
+        await open_and_close(make_settings)
+    assert rows("select name from sqlite_master") == [("notes",)]
+
+
+async def open_and_close(make_settings: MakeSettings, **settings: object) -> None:
+    """Open the database and close it again."""
+    async with opened(make_settings, **settings):
+        pass
+
+
+# The migrations.
+
+
+def schema(file: Path) -> tuple[object, object]:
+    """Return a database's columns and indexes, as SQLite has them."""
+    query = rows_of(file)
+    tables = [name for (name,) in query("select name from sqlite_master where type = 'table'")]
+    columns = {
+        (table, name, type_, bool(required), key)
+        for table in tables
+        for _, name, type_, required, _, key in query(f"pragma table_info({table})")
+    }
+    indexes = {
+        (name, " ".join(sql.split()))
+        for name, sql in query("select name, sql from sqlite_master where type = 'index'")
+        if sql
+    }
+    return columns, indexes
+
+
+async def test_a_migrated_database_is_as_a_fresh_one(make_settings: MakeSettings, tmp_path: Path):
+    fresh, migrated = tmp_path / "fresh.db", tmp_path / "migrated.db"
+    make_old(migrated)
+    for path in (fresh, migrated):
+        await open_and_close(make_settings, database_url=f"sqlite:///{path}")
+        engine = sa.create_engine(f"sqlite:///{path}")
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection)
+            assert context.get_current_revision() == REVISION
+            assert compare_metadata(context, metadata) == []
+        engine.dispose()
+    assert schema(migrated) == schema(fresh)
+
+
+async def test_a_migration_keeps_every_row(make_settings: MakeSettings, file: Path, rows: Rows):
+    make_old(file)
+    old = rows("select id, kind, state, user_id, prompt, created_at, result from generations")
+    clicks = rows("select * from clicks")
     async with opened(make_settings) as ledger:
-        await ledger.posted()
-        seen: list[tuple[str, object]] = []
-
-        def note(_c: object, _cursor: object, statement: str, values: object, *_: object) -> None:
-            seen.append((statement, values))
-
-        await ledger.queued()
-        engine = ledger.store._engine.sync_engine  # pyright: ignore
-        sa.event.listen(engine, "before_cursor_execute", note)
-        await (ledger.store.claim_call(9) if claim == "claim_call" else ledger.store.claim_free())
-        sa.event.remove(engine, "before_cursor_execute", note)
-    connection = sqlite3.connect(tmp_path / "vary.db")
-    plans = [
-        detail
-        for statement, values in seen
-        if "generations" in statement
-        for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+        posted = await ledger.queue.get(1)
+        assert posted is not None
+        assert (posted.state, posted.message_id, posted.prompt) == (State.POSTED, 6, "a cat")
+        assert (posted.interaction_id, posted.app_permissions, posted.attempts) == (1, 0, 0)
+        assert posted.called_at == posted.started_at
+        assert posted.result is not None
+        assert posted.result.image_urls == RESULT.image_urls
+        assert [g.id for g in await ledger.queue.waiting()] == [2]
+        assert await ledger.call() == 2
+        await ledger.queue.take_over()
+        assert await ledger.others() == [3]
+        assert await ledger.store.values.get("commands") == "hash"
+        assert not (await ledger.requests.press(ledger.click(posted, U1, guild_id=10))).repeated
+    kept = "select id, kind, state, user_id, prompt, created_at, result from generations"
+    changed = {2: "running"}
+    assert rows(f"{kept} where id < 1000") == [
+        (id_, kind, changed.get(id_, state), *rest) for id_, kind, state, *rest in old
     ]
-    connection.close()
-    assert any("USING" in detail and "INDEX" in detail for detail in plans)
-    assert [detail for detail in plans if detail.startswith("SCAN generations")] == []
+    assert set(clicks) < set(rows("select * from clicks"))
+
+
+@pytest.mark.usefixtures("no_thread_left")
+async def test_a_migration_that_breaks_off_changes_nothing(
+    make_settings: MakeSettings, file: Path, rows: Rows
+):
+    """A migration is one transaction: whatever happens, the old version can go on."""
+    make_old(file)
+    with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.execute("CREATE TABLE key_values (name TEXT)")
+    before = rows("select sql from sqlite_master order by name")
+    with pytest.raises(DatabaseUnusable, match="key_values"):
+        await open_and_close(make_settings)
+    assert rows("select sql from sqlite_master order by name") == before
+    assert rows("select version_num from alembic_version") == [("0001",)]
+
+
+# The values.
+
+
+async def test_values_are_kept_by_name(ledger: Ledger, make_settings: MakeSettings):
+    values = ledger.store.values
+    assert await values.get("commands") is None
+    await values.set("commands", "one")
+    await values.set("other", "")
+    await values.set("commands", "two")
+    async with Store(make_settings()) as store:
+        assert await store.values.get("commands") == "two"
+        assert await store.values.get("other") == ""
+
+
+# The indexes.
+
+
+Statements = list[tuple[str, Any]]
+
+
+@contextmanager
+def statements(store: Store) -> Iterator[Statements]:
+    """Collect the statements that are executed meanwhile."""
+    seen: Statements = []
+
+    def note(_c: object, _cursor: object, statement: str, values: Any, _x: object, many: bool):
+        seen.append((statement, values[0] if many else values))
+
+    connections: Any = (store.database._reader, store.database._writer)  # pyright: ignore
+    for connection in connections:
+        event.listen(connection._engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        for connection in connections:
+            event.remove(connection._engine, "before_cursor_execute", note)
+
+
+async def claim_call(ledger: Ledger) -> None:
+    assert await ledger.call() is not None
+
+
+async def start_call(ledger: Ledger) -> None:
+    await ledger.queue.start_call(await ledger.call() or 0, 9)
+
+
+async def claim_others(ledger: Ledger) -> None:
+    assert await ledger.queue.claim_others([77], 9)
+
+
+async def press_batch(ledger: Ledger) -> None:
+    grid = await ledger.queue.get(1000)
+    assert grid is not None
+    pressed = [ledger.click(grid, V3, BOB), ledger.click(grid, U1, BOB)]
+    await asyncio.gather(*map(ledger.requests.press, pressed))
+
+
+async def enqueue(ledger: Ledger) -> None:
+    await ledger.requests.enqueue(ledger.new())
+
+
+async def enqueue_without_permissions(ledger: Ledger) -> None:
+    with suppress(PermissionsMissing):
+        await ledger.requests.enqueue(ledger.new(app_permissions=0))
+
+
+async def retry(ledger: Ledger) -> None:
+    failed = await ledger.failed(9)
+    await ledger.requests.retry(ledger.asker(), failed.id)
+
+
+async def fetch(ledger: Ledger) -> None:
+    await ledger.failed(9, State.UNDELIVERED)
+    await ledger.requests.fetch_undelivered(ledger.asker(9))
+
+
+async def answer(ledger: Ledger) -> None:
+    await ledger.answered(await ledger.requests.enqueue(ledger.new()))
+    await ledger.requests.unanswered(77)
+
+
+async def finish(ledger: Ledger) -> None:
+    await ledger.finish(await ledger.called(9))
+    await ledger.queue.keep_result(77, RESULT)
+
+
+async def waiting(ledger: Ledger) -> None:
+    assert await ledger.queue.waiting()
+
+
+async def held_up(ledger: Ledger) -> None:
+    await ledger.queue.held_up()
+
+
+async def postponed(ledger: Ledger) -> None:
+    await ledger.queue.postponed()
+
+
+async def cards_due(ledger: Ledger) -> None:
+    await ledger.queue.cards_due()
+
+
+async def typical_duration(ledger: Ledger) -> None:
+    assert await ledger.queue.typical_duration() is not None
+
+
+async def used_tiles(ledger: Ledger) -> None:
+    assert await ledger.queue.used_tiles(1000) == {2}
+
+
+async def maintain(ledger: Ledger) -> None:
+    await ledger.queue.heartbeat()
+    await ledger.queue.owns(1000)
+    await ledger.queue.take_over()
+    await ledger.queue.release()
+    await ledger.queue.forget_tokens()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        claim_call,
+        start_call,
+        claim_others,
+        press_batch,
+        enqueue,
+        enqueue_without_permissions,
+        answer,
+        waiting,
+        held_up,
+        postponed,
+        cards_due,
+        typical_duration,
+        used_tiles,
+        maintain,
+    ],
+)
+async def test_what_is_done_often_costs_the_same_however_long_the_ledger_is(
+    make_settings: MakeSettings, file: Path, act: Callable[[Ledger], Awaitable[None]]
+):
+    """Every statement finds its rows by an index, never by going through the table."""
+    async with opened(make_settings, user_queue_limit=50, daily_limit=50) as ledger:
+        grid = await ledger.posted(9)
+        assert grid.id == 1000
+        await ledger.upscale(grid, U2, 9)
+        for user in (ANN, BOB):
+            await ledger.queued(user)
+            await ledger.answered(await ledger.requests.press(ledger.click(grid, V3, user)))
+        await ledger.answered(await ledger.requests.press(ledger.click(grid, U1, ANN)))
+        with statements(ledger.store) as seen:
+            await act(ledger)
+        check_plans(file, seen)
+
+
+async def test_recent_durations_are_read_in_the_order_of_their_index(
+    make_settings: MakeSettings, file: Path
+):
+    async with opened(make_settings) as ledger:
+        await ledger.posted(9)
+        with statements(ledger.store) as seen:
+            await typical_duration(ledger)
+    with closing(sqlite3.connect(file)) as connection:
+        statement, values = next(s for s in seen if "generations" in s[0])
+        plan = [
+            detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+    assert len(plan) == 1, "everything that is posted would be sorted first"
+    assert "ix_generations_call_finished" in plan[0]
+
+
+@pytest.mark.parametrize("act", [retry, fetch, finish])
+async def test_what_needs_other_work_first_costs_the_same_however_long_the_ledger_is(
+    make_settings: MakeSettings, file: Path, act: Callable[[Ledger], Awaitable[None]]
+):
+    async with opened(make_settings) as ledger:
+        with statements(ledger.store) as seen:
+            await act(ledger)
+        check_plans(file, seen)
+
+
+def check_plans(file: Path, seen: Statements) -> None:
+    """Check that SQLite goes through neither ``generations`` nor ``clicks`` for any statement.
+
+    The index of the cards that are due holds no others, so it may be gone through.
+    """
+    plans: dict[str, list[str]] = {}
+    with closing(sqlite3.connect(file)) as connection:
+        for statement, values in seen:
+            if "generations" in statement or "clicks" in statement:
+                steps = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+                plans[statement] = [detail for *_, detail in steps]
+    assert any("INDEX" in detail for plan in plans.values() for detail in plan), plans
+    table = re.compile(r"SCAN (generations|clicks|grid|retry)\b(?!.* ix_generations_card_due)")
+    for statement, plan in plans.items():
+        assert [step for step in plan if table.match(step)] == [], (statement, plan)

@@ -1,0 +1,107 @@
+"""What the front writes: new generations, clicks, and that their askers were answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from bot.config import Settings
+from bot.domain import Asker, Click, Generation, NewGeneration
+from bot.errors import StoreUnavailable
+from bot.store.admission import Limits
+from bot.store.batch import Batch
+from bot.store.database import Database
+from bot.store.decisions import (
+    Answered,
+    Cancel,
+    EnqueueResult,
+    Fetch,
+    Remake,
+    Request,
+    Retry,
+    Transaction,
+)
+
+log = logging.getLogger(__name__)
+
+COMMIT_TIME = 2.2
+"""Seconds that a member waits for the database; Discord wants an answer within 3."""
+
+
+class Requests:
+    """The front's transactions. Each raises a :class:`Refused` that says why it isn't possible,
+    or :class:`StoreUnavailable`; nothing was written then."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        changed: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._limits = Limits.of(settings)
+        self._clock = clock
+        self._changed = changed
+        self._batch: Batch[Request] = Batch(self._commit, _undo)
+
+    async def enqueue(self, new: NewGeneration) -> EnqueueResult:
+        """Put a generation into the queue, if the limits allow it."""
+        return await self._ask(new)
+
+    async def press(self, click: Click) -> EnqueueResult:
+        """Record a click and put what it asks for into the queue; all of it or nothing."""
+        return await self._ask(click)
+
+    async def remake(self, click: Click, repeated: int) -> EnqueueResult:
+        """Make anew what a click was answered with, as its message is deleted; correct the click's
+        outcome."""
+        return await self._ask(Remake(click, repeated))
+
+    async def retry(self, asker: Asker, generation_id: int) -> EnqueueResult:
+        """Ask again for what failed; once for each, whoever presses."""
+        return await self._ask(Retry(asker, generation_id))
+
+    async def fetch_undelivered(self, asker: Asker) -> EnqueueResult:
+        """Put a user's oldest undelivered result of this server into the queue again, to be posted
+        where it is asked for."""
+        return await self._ask(Fetch(asker))
+
+    async def cancel(self, asker: Asker, generation_id: int, *, moderator: bool) -> Generation:
+        """Take a generation out of the queue."""
+        return await self._ask(Cancel(asker, generation_id, moderator))
+
+    async def answered(self, generation_id: int, card_id: int) -> None:
+        """Record that the asker sees the card ``card_id``: the work may begin."""
+        await self._batch.add(Answered(generation_id, card_id))
+        self._changed()
+
+    async def unanswered(self, generation_id: int) -> None:
+        """Record that the asker wasn't told. What isn't paid for yet is cancelled."""
+        await self._batch.add(Answered(generation_id, None))
+
+    async def _ask(self, request: Request) -> Any:
+        """Commit what a member waits for, in the time that leaves some to answer them."""
+        try:
+            async with asyncio.timeout(COMMIT_TIME):
+                return await self._batch.add(request)
+        except TimeoutError:
+            log.error("The database takes too long.")
+            raise StoreUnavailable from None
+
+    async def _commit(self, requests: list[Request]) -> Sequence[Any]:
+        now = self._clock()
+        return await self._database.write(
+            lambda connection: Transaction(connection, self._limits, now, requests).run(),
+            urgent=True,
+        )
+
+
+def _undo(result: Any) -> Answered | None:
+    """Take back what was committed when its asker had been told that it couldn't be."""
+    if isinstance(result, EnqueueResult) and not result.repeated:
+        return Answered(result.generation.id, None)
+    return None

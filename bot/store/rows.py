@@ -1,0 +1,125 @@
+"""Rows as domain objects, and the conditions that statements are made of."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from bot.domain import Generation, Result, State
+from bot.store.tables import IS_CALL, POSTED_CALL, generations
+
+log = logging.getLogger(__name__)
+
+g = generations.c
+COLUMNS = [g[field.name] for field in fields(Generation)]
+_GENERATION = TypeAdapter(Generation)
+_RESULT = TypeAdapter(Result)
+
+LIVE_STATES = (State.QUEUED, State.RUNNING)
+COUNTED_STATES = (*LIVE_STATES, State.POSTED, State.UNDELIVERED)
+"""The states that count against a limit: what failed doesn't."""
+
+LIVE = g.state.in_(LIVE_STATES)
+QUEUED = g.state == State.QUEUED
+RUNNING = g.state == State.RUNNING
+NEEDS_CALL = sa.and_(IS_CALL, g.result.is_(None))
+"""Whether a call of the API is still to be made (:attr:`bot.domain.Generation.needs_call`)."""
+
+
+def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """Compare a column with a list that is given when the statement runs.
+
+    Statements of the press path are built once: building one takes longer than running it.
+    """
+    return column.in_(sa.bindparam(name, expanding=True))
+
+
+_BY_ID = sa.select(*COLUMNS).where(among(g.id, "ids"))
+
+
+def fetch(connection: sa.Connection, query: sa.Executable, **values: Any) -> list[Generation]:
+    """Run a statement that returns :data:`COLUMNS`."""
+    rows = connection.execute(query, values).mappings()
+    return [_GENERATION.validate_python(dict(row)) for row in rows]
+
+
+def get(connection: sa.Connection, ids: Collection[int]) -> dict[int, Generation]:
+    """Return the generations with some ids."""
+    found = fetch(connection, _BY_ID, ids=list(ids))
+    return {generation.id: generation for generation in found}
+
+
+def change(
+    connection: sa.Connection, *where: sa.ColumnElement[bool], **values: object
+) -> list[Generation]:
+    """Set ``values`` in some rows; log their new state if that is among them."""
+    query = generations.update().where(*where).values(**values).returning(*COLUMNS)
+    changed = fetch(connection, query)
+    if "state" in values:
+        log_states(changed)
+    return changed
+
+
+_RECENT = (
+    sa.select(g.started_at, g.finished_at)
+    .where(POSTED_CALL, g.finished_at.is_not(None))
+    .order_by(g.finished_at.desc())
+    .limit(21)
+)
+
+
+def typical_duration(connection: sa.Connection) -> timedelta | None:
+    """Return the median time of the last generations that called the API."""
+    times = [end - start for start, end in connection.execute(_RECENT) if start]
+    return statistics.median(times) if times else None
+
+
+def dump_result(result: Result | None) -> object:
+    """Return a result as the ledger keeps it."""
+    return _RESULT.dump_python(result, mode="json") if result else None
+
+
+def queue_order(which: sa.ColumnElement[bool], kinds: sa.ColumnElement[bool]) -> sa.Subquery:
+    """Number the queued rows ``which`` by turns: each user's oldest first, then each one's second.
+
+    Within a turn the users come first to whom such work (``kinds``) was given least recently.
+    """
+    turn = sa.func.row_number().over(partition_by=g.user_id, order_by=g.id)
+    waiting = (
+        sa.select(g.id, g.user_id, turn.label("turn")).where(QUEUED, which).subquery("waiting")
+    )
+    served = (
+        sa.select(sa.func.max(g.started_at))
+        .where(g.user_id == waiting.c.user_id, kinds)
+        .scalar_subquery()
+    )
+    order = (waiting.c.turn, served.asc().nulls_first(), waiting.c.id)
+    place = sa.func.row_number().over(order_by=order)
+    return sa.select(waiting.c.id, place.label("place")).subquery("queue_order")
+
+
+def log_states(changed: Sequence[Generation]) -> None:
+    """Log the state that some generations are in now."""
+    for generation in changed:
+        duration = _seconds(generation.started_at, generation.finished_at)
+        detail = {
+            "generation": generation.id,
+            "kind": generation.kind.value,
+            "state": generation.state.value,
+            "duration": duration,
+            "error": generation.error,
+        }
+        took = f" after {duration} s" if duration is not None else ""
+        why = f" ({generation.error})" if generation.error else ""
+        log.info("generation %s (%s): %s%s%s", *list(detail.values())[:3], took, why, extra=detail)
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return round((end - start).total_seconds(), 1) if start and end else None

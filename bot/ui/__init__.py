@@ -1,0 +1,1 @@
+"""What members see and press: ids of buttons, layouts, answers."""

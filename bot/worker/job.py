@@ -1,0 +1,449 @@
+"""One generation from its claim to its result: a handler for each kind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from cachetools import LRUCache
+from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
+
+from bot.config import DISCORD_HOSTS, Settings
+from bot.domain import ErrorCode, Generation, Kind, Result, State
+from bot.errors import (
+    ApiBusy,
+    ApiNonsense,
+    BadRequest,
+    DatabaseUnusable,
+    DeliveryFailed,
+    DiscordUnavailable,
+    HistoryUnreadable,
+    NotAPicture,
+    PictureError,
+    PictureGone,
+    SourceUnusable,
+    StoreUnavailable,
+    Unauthorized,
+    UploadRefused,
+    VaryError,
+)
+from bot.genart import GenArt
+from bot.genart_format import matches
+from bot.images import Images, Picture
+from bot.store import Store
+from bot.store.queue import LONGEST_DELAY
+from bot.worker.breaker import CircuitBreaker
+from bot.worker.cards import Cards
+from bot.worker.markers import Markers
+from bot.worker.publisher import Delivered, HostedTile, Publisher
+from bot.worker.slots import Slots
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CACHE_BYTES = 64 * 1024 * 1024
+"""Bytes of recent grids that are kept, so that U1 to U4 need no download."""
+
+FRESH = timedelta(hours=1)
+"""How long a link that a press brought is used as it is: Discord's live for about a day."""
+
+NONCE_LIFE = timedelta(minutes=2)
+"""How long Discord surely recognizes a message by its nonce ("a few minutes", its reference)."""
+
+_MESSAGE_BYTES = 24 * 1024 * 1024
+_SMALLER_LIMITS = (int(9.5 * 1024 * 1024), 7 * 1024 * 1024)
+_DELIVERY_ATTEMPTS = 150
+"""Twelve hours: the API's links of a result live for a day."""
+_PREPARE_ATTEMPTS = 8
+"""Eight minutes, for work that nothing was paid for yet."""
+_PLACE_WAIT = 0.5
+
+
+def _may_come_back(error: BaseException) -> bool:
+    return isinstance(error, StoreUnavailable) and not isinstance(error, DatabaseUnusable)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a call starts from: a link for the API, what the result's message shows of it, and the
+    card that it is attached to if it is a tile."""
+
+    link: str
+    thumbnail: Picture | None
+    card_id: int | None
+
+
+class _Lost(Exception):
+    """Another worker owns the generation by now."""
+
+
+class _Unseen(Exception):
+    """The asker was not answered, so they see nothing of the generation."""
+
+
+class Jobs:
+    """Runs generations that a worker has claimed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        genart: GenArt,
+        images: Images,
+        publisher: Publisher,
+        cards: Cards,
+        breaker: CircuitBreaker,
+        markers: Markers,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._queue = store.queue
+        self._genart = genart
+        self._images = images
+        self._publisher = publisher
+        self._cards = cards
+        self._breaker = breaker
+        self._markers = markers
+        self._clock = clock
+        # The loopback Discord of the sandbox is among the image hosts.
+        self._source_hosts = DISCORD_HOSTS | settings.genart_image_hosts
+        self._grids: LRUCache[int, bytes] = LRUCache(CACHE_BYTES, getsizeof=len)
+        self._preparing = Slots(each=1, total=4)
+        self._posting = Slots(each=2, total=6)
+        self._cutting = Slots(each=2, total=4)
+        self._handlers = {
+            Kind.VARY: self._make_grid,
+            Kind.REROLL: self._make_grid,
+            Kind.VARIATION: self._make_grid,
+            Kind.UPSCALE: self._make_tile,
+        }
+
+    async def run(self, generation: Generation) -> None:
+        """Work on a generation until it is over, or queued again for later."""
+        detail = None
+        try:
+            if generation.card_id is None:
+                generation = await self._seen(generation)
+            await self._handlers[generation.kind](generation)
+        except _Unseen:
+            log.warning("generation %s: its asker can't see it", generation.id)
+            await self._saved(self._queue.unseen, generation.id)
+        except _Lost:
+            log.warning("generation %s belongs to another worker by now; left to it", generation.id)
+        except DatabaseUnusable:
+            log.warning("generation %s is left where it is: the database is gone", generation.id)
+        except ApiBusy as error:
+            log.warning("The API is busy; calls wait %.0f s.", error.retry_after)
+            self._breaker.busy(error.retry_after)
+            wait = min(error.retry_after, LONGEST_DELAY.total_seconds())
+            await self._later(generation, wait, generation.attempts)
+        except VaryError as error:
+            if not (error.transient and await self._try_later(generation, error)):
+                await self._fail(generation, error)
+            detail = error.reason if isinstance(error, BadRequest) else None
+        except Exception:
+            log.exception("generation %s broke", generation.id)
+            await self._fail(generation, VaryError())
+        finally:
+            self._cards.stopped(generation.id, detail)
+
+    async def _seen(self, generation: Generation) -> Generation:
+        """Return a generation with its card, which the front didn't record.
+
+        Raises:
+            _Unseen: there is none. Nobody pays for what can't be seen.
+            DiscordUnavailable
+        """
+        card = await self._publisher.find_card(generation)
+        if card is None:
+            raise _Unseen
+        await self._saved(self._queue.card_moved, generation.id, card)
+        return replace(generation, card_id=card)
+
+    # The kinds of work.
+
+    async def _make_grid(self, generation: Generation) -> None:
+        """Call the API for a grid, if that wasn't done before, and post it."""
+        thumbnail = None
+        if generation.needs_call:
+            self._cards.running(generation)
+            source = await self._prepare(generation)
+            thumbnail = source.thumbnail
+            generation = replace(generation, card_id=source.card_id)
+            generation = await self._call(generation, source.link)
+            self._cards.stopped(generation.id)
+        async with self._posting.slot(generation.channel_id):
+            delivered = await self._find(generation)
+            if delivered is None:
+                delivered = await self._post_grid(generation, thumbnail)
+        await self._posted(generation, delivered)
+
+    async def _make_tile(self, generation: Generation) -> None:
+        """Cut a tile out of its grid, and post it."""
+        async with self._cutting.slot(generation.channel_id):
+            delivered = await self._find(generation)
+            if delivered is None:
+                parent = await self._parent(generation)
+                if parent is None:
+                    raise PictureGone
+                tile = await self._images.tile(
+                    await self._grid(parent, generation), generation.tile
+                )
+                post = partial(self._post_tile, generation, parent, tile)
+                delivered = await self._within_limit(generation, 0, post)
+        await self._posted(generation, delivered)
+
+    # What a call starts from.
+
+    async def _prepare(self, generation: Generation) -> _Source:
+        """Get the source ready before anything is paid for: it is looked at, and reachable."""
+        async with self._preparing.slot(generation.channel_id):
+            try:
+                if generation.kind.starts_from_tile:
+                    return await self._hosted_tile(generation)
+                link, picture = await self._download_source(await self._source_link(generation))
+                thumbnail = await self._images.thumbnail(picture)
+                return _Source(link, thumbnail, generation.card_id)
+            except PictureError as error:
+                raise SourceUnusable(error) from error
+
+    async def _hosted_tile(self, generation: Generation) -> _Source:
+        parent = await self._parent(generation)
+        if parent is None:
+            raise PictureGone
+        tile = await self._images.tile(await self._grid(parent, generation), generation.tile)
+        hosted = await self._within_limit(
+            generation, 0, lambda limit: self._host_tile(generation, tile, limit)
+        )
+        if hosted.card_id != generation.card_id:
+            await self._saved(self._queue.card_moved, generation.id, hosted.card_id)
+            generation = replace(generation, card_id=hosted.card_id)
+        self._cards.running(generation, hosted)
+        return _Source(hosted.link, await self._images.thumbnail(tile), hosted.card_id)
+
+    async def _host_tile(self, generation: Generation, tile: Picture, limit: int) -> HostedTile:
+        return await self._publisher.host_tile(generation, await self._images.fit(tile, limit))
+
+    async def _source_link(self, generation: Generation) -> str:
+        """Return a link of the source: a fresh one wherever the source stands on a message."""
+        parent = await self._parent(generation)
+        if parent is None:
+            if generation.source_url is None:
+                raise PictureGone
+            return generation.source_url
+        return await self._link(generation, parent, parent.source_file)
+
+    async def _link(self, generation: Generation, parent: Generation, file: str | None) -> str:
+        """Return a link of an attachment of the parent: the one that the press brought while that
+        is fresh, else that of the message as it is now."""
+        pressed = generation.source_url if generation.retry_of is None else None
+        if pressed and self._clock() - generation.created_at < FRESH:
+            return pressed
+        link = file and await self._publisher.link(parent, file)
+        if link := link or generation.source_url:
+            return link
+        raise PictureGone
+
+    async def _thumbnail(self, generation: Generation) -> Picture | None:
+        """Return what a result shows of its source, if that can be had still."""
+        try:
+            if generation.kind.starts_from_tile:
+                parent = await self._parent(generation)
+                if parent is None:
+                    return None
+                grid = await self._grid(parent, generation)
+                return await self._images.thumbnail(await self._images.tile(grid, generation.tile))
+            _, picture = await self._download_source(await self._source_link(generation))
+            return await self._images.thumbnail(picture)
+        except (PictureError, DiscordUnavailable) as error:
+            log.info("generation %s: its source is not shown: %r", generation.id, error)
+            return None
+
+    async def _parent(self, generation: Generation) -> Generation | None:
+        if generation.parent_id is None:
+            return None
+        return await self._saved(self._queue.get, generation.parent_id)
+
+    async def _grid(self, parent: Generation, generation: Generation) -> bytes:
+        """Return the grid that a tile is cut from."""
+        if cached := self._grids.get(parent.id):
+            return cached
+        link = await self._link(generation, parent, parent.grid_file)
+        _, picture = await self._download_source(link)
+        if len(picture.data) <= CACHE_BYTES:
+            self._grids[parent.id] = picture.data
+        return picture.data
+
+    async def _download_source(self, link: str) -> tuple[str, Picture]:
+        """Download what a generation starts from, which Discord keeps; return the link that serves
+        with it: another where the first one has expired."""
+        download = partial(
+            self._genart.download, hosts=self._source_hosts, receive=self._images.receive_header
+        )
+        try:
+            return link, await download(link)
+        except PictureGone:
+            fresh = await self._publisher.refresh(link)
+            if fresh is None:
+                raise
+            return fresh, await download(fresh)
+
+    # The call.
+
+    async def _call(self, generation: Generation, link: str) -> Generation:
+        """Call the API once a place is free; return the generation with its result."""
+        while not await self._saved(self._queue.start_call, generation.id, self._breaker.places):
+            await self._check_owned(generation)
+            await asyncio.sleep(_PLACE_WAIT)
+        self._store.changed.set()  # The next one of this channel may be prepared.
+        try:
+            answer = await self._genart.image_to_image(generation.prompt, link)
+        except Unauthorized as error:
+            if self._breaker.refused():
+                log.error("The API refuses the key; calls wait.")
+                await self._publisher.alert_operator(error)
+            raise
+        self._breaker.succeeded()
+        if not matches(answer.content, generation.prompt):
+            await self._saved(self._markers.mixed_up)
+            raise ApiNonsense("the answer's content is that of another prompt")
+        if not await self._saved(self._queue.keep_result, generation.id, answer.result):
+            raise _Lost
+        await self._saved(self._markers.answered, answer.content, generation.prompt)
+        self._store.changed.set()
+        return replace(generation, result=answer.result)
+
+    # Delivery.
+
+    async def _find(self, generation: Generation) -> Delivered | None:
+        """Look for a result that an earlier attempt may have posted."""
+        if not generation.attempts:
+            return None
+        try:
+            return await self._publisher.find_result(generation)
+        except HistoryUnreadable:
+            if abs(self._clock() - generation.posted_since()) < NONCE_LIFE:
+                return None  # Discord returns the first message instead of posting a second.
+            raise
+
+    async def _post_grid(self, generation: Generation, thumbnail: Picture | None) -> Delivered:
+        assert generation.result is not None  # noqa: S101
+        receive = partial(self._receive, generation.result)
+        grid = await self._genart.download_result(generation.result, receive)
+        if thumbnail is None:
+            thumbnail = await self._thumbnail(generation)
+
+        async def post(limit: int) -> Delivered:
+            fitted = await self._images.fit(grid, limit)
+            small = await self._images.thumbnail(thumbnail, limit) if thumbnail else None
+            await self._check_owned(generation)
+            delivered = await self._publisher.post_grid(generation, fitted, small)
+            if len(fitted.data) <= CACHE_BYTES:
+                self._grids[generation.id] = fitted.data
+            return delivered
+
+        taken = len(thumbnail.data) if thumbnail else 0
+        return await self._within_limit(generation, taken, post)
+
+    async def _receive(self, result: Result, chunks: AsyncIterator[bytes]) -> Picture:
+        """Return the grid that arrives in ``chunks``.
+
+        Raises:
+            NotAPicture: also where its size is not the one that the API said.
+            PictureTooLarge
+        """
+        picture = await self._images.receive(chunks)
+        size = (picture.width, picture.height)
+        if result.size not in {None, size}:
+            log.warning("A result has %s pixels instead of %s.", size, result.size)
+            raise NotAPicture
+        return picture
+
+    async def _post_tile(
+        self, generation: Generation, parent: Generation, tile: Picture, limit: int
+    ) -> Delivered:
+        fitted = await self._images.fit(tile, limit)
+        await self._check_owned(generation)
+        return await self._publisher.post_tile(generation, parent, fitted)
+
+    async def _within_limit(
+        self, generation: Generation, taken: int, upload: Callable[[int], Awaitable[T]]
+    ) -> T:
+        """Upload a file within what is known to be allowed, and smaller where Discord refuses it.
+
+        The interaction's limit counts the asker's own subscription, which the bot's messages don't
+        have; what the server allows is known only by trying.
+        """
+        first = min(generation.upload_limit, _MESSAGE_BYTES - taken)
+        *others, last = (first, *(limit for limit in _SMALLER_LIMITS if limit < first))
+        for limit in others:
+            try:
+                return await upload(limit)
+            except UploadRefused:
+                log.info("generation %s: %s bytes are refused", generation.id, limit)
+        return await upload(last)
+
+    async def _check_owned(self, generation: Generation) -> None:
+        if not await self._saved(self._queue.owns, generation.id):
+            raise _Lost
+
+    async def _posted(self, generation: Generation, delivered: Delivered) -> None:
+        await self._saved(
+            self._queue.posted,
+            generation.id,
+            delivered.message_id,
+            delivered.grid_file,
+            delivered.source_file,
+        )
+
+    # What went wrong.
+
+    async def _try_later(self, generation: Generation, error: VaryError) -> bool:
+        """Queue a generation again whose trouble may pass; tell whether it makes sense."""
+        attempts = generation.attempts + 1
+        paid = await self._is_paid(generation)
+        if attempts > (_DELIVERY_ATTEMPTS if paid else _PREPARE_ATTEMPTS):
+            return False
+        wait = 2.0**attempts
+        if isinstance(error, DiscordUnavailable):
+            wait = max(wait, error.retry_after)
+        wait = min(wait, LONGEST_DELAY.total_seconds())
+        log.warning("generation %s: %r; again in %.0f s", generation.id, error, wait)
+        await self._later(generation, wait, attempts)
+        return True
+
+    async def _is_paid(self, generation: Generation) -> bool:
+        """Tell whether there is something to deliver, so that no call is needed any more."""
+        current = await self._saved(self._queue.get, generation.id)
+        return current is not None and not current.needs_call
+
+    async def _later(self, generation: Generation, seconds: float, attempts: int) -> None:
+        not_before = self._clock() + timedelta(seconds=seconds)
+        await self._saved(self._queue.requeue, generation.id, not_before, attempts=attempts)
+
+    async def _fail(self, generation: Generation, error: VaryError) -> None:
+        cause = error.__cause__ or error
+        log.warning("generation %s: %s: %r", generation.id, error.code, cause)
+        state, code = State.FAILED, error.code
+        if isinstance(error, DeliveryFailed):
+            if await self._is_paid(generation):
+                state = State.UNDELIVERED
+            elif isinstance(error, DiscordUnavailable):
+                code = ErrorCode.SOURCE_UNREACHABLE  # Nothing was asked of the API yet.
+        await self._saved(self._queue.failed, generation.id, state, code)
+
+    async def _saved(
+        self, change: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call the store, and again until the database is back."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_may_come_back),
+            wait=wait_exponential_jitter(multiplier=0.5, max=30),
+        )
+        return await retrying(change, *args, **kwargs)

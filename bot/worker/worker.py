@@ -1,0 +1,178 @@
+"""The worker's loops: claim, maintain, keep the cards."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from bot.config import Settings
+from bot.domain import Generation
+from bot.errors import DatabaseUnusable, StoreUnavailable
+from bot.genart import GenArt
+from bot.images import Images
+from bot.store import Store
+from bot.store.queue import PREPARE_TIME
+from bot.worker.breaker import CircuitBreaker
+from bot.worker.cards import Cards
+from bot.worker.job import Jobs
+from bot.worker.markers import Markers
+from bot.worker.publisher import Publisher
+
+log = logging.getLogger(__name__)
+
+POLL = 2.0
+"""Seconds after which the ledger is asked without being woken: for rows that become due, and for
+those that another process wrote."""
+
+_CARDS_PERIOD, _PURGE_PERIOD = 1.0, 3_600.0
+_LAST_EDITS = 2.0
+"""Seconds that the last edits of cards get when the worker ends."""
+
+_OTHERS, _OTHERS_EACH = 32, 4
+"""Work without a call that is in progress, in all and in one channel."""
+
+
+class Worker:
+    """The worker. An async context manager: works from entry on; on exit it claims no more, lets
+    what runs finish for ``SHUTDOWN_GRACE`` seconds, and gives up the rest."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        genart: GenArt,
+        images: Images,
+        publisher: Publisher,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._grace = settings.shutdown_grace
+        self._store = store
+        self._queue = store.queue
+        self._markers = Markers(store.values, clock)
+        self._cards = Cards(store.queue, publisher, self._markers, clock)
+        self._breaker = CircuitBreaker(settings.genart_concurrency)
+        self._jobs = Jobs(
+            settings,
+            store,
+            genart,
+            images,
+            publisher,
+            self._cards,
+            self._breaker,
+            self._markers,
+            clock,
+        )
+        self._closing = False
+        self._tasks: dict[asyncio.Task[None], Generation] = {}
+
+    async def __aenter__(self) -> Self:
+        self._loops = asyncio.create_task(self._run(), name="worker")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._closing = True
+        with suppress(TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(self._grace):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        left = [*self._tasks, self._loops]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        with suppress(StoreUnavailable):
+            await self._queue.release()
+            await self._cards.refresh()
+        await self._cards.close(_LAST_EDITS)
+
+    async def ended(self) -> None:
+        """Wait until the worker can't go on.
+
+        Raises:
+            DatabaseUnusable
+        """
+        try:
+            await asyncio.shield(self._loops)
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as loops:
+            for seconds, work, wake in (
+                (POLL, self._claim, self._store.changed),
+                (POLL, self._maintain, None),
+                (_CARDS_PERIOD, self._cards.refresh, self._cards.changed),
+                (_PURGE_PERIOD, self._queue.purge, None),
+            ):
+                loops.create_task(_repeat(seconds, work, wake))
+
+    async def _maintain(self) -> None:
+        """Show that this worker lives, take over what dead ones owned, forget what expired."""
+        await self._queue.heartbeat()
+        await self._markers.load()
+        if await self._queue.take_over():
+            self._store.changed.set()
+            self._cards.changed.set()
+        await self._queue.forget_tokens()
+
+    async def _claim(self) -> None:
+        while not self._closing and (others := await self._claim_others()):
+            for generation in others:
+                self._start(generation)
+        while not self._closing and (places := self._breaker.places):
+            equal_prompts = self._markers.equal_prompts
+            generation = await self._queue.claim_call(places, equal_prompts=equal_prompts)
+            if generation is None:
+                break
+            self._start(generation)
+            # If it isn't prepared by then, its place is another's.
+            after = PREPARE_TIME.total_seconds()
+            asyncio.get_running_loop().call_later(after, self._store.changed.set)
+
+    async def _claim_others(self) -> list[Generation]:
+        others = [g for g in self._tasks.values() if not g.needs_call]
+        if len(others) >= _OTHERS:
+            return []
+        channels = Counter(generation.channel_id for generation in others)
+        busy = [channel for channel, number in channels.items() if number >= _OTHERS_EACH]
+        return await self._queue.claim_others(busy, _OTHERS_EACH)
+
+    def _start(self, generation: Generation) -> None:
+        task = asyncio.create_task(self._jobs.run(generation))
+        self._tasks[task] = generation
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        generation = self._tasks.pop(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("generation %s: its task broke", generation.id, exc_info=error)
+        self._store.changed.set()
+
+
+async def _repeat(
+    seconds: float, work: Callable[[], Coroutine[Any, Any, None]], wake: asyncio.Event | None
+) -> None:
+    """Do ``work`` again and again, when woken and every ``seconds``."""
+    wake = wake or asyncio.Event()
+    while True:
+        # Cleared before the ledger is asked: a wake-up during the query is kept.
+        wake.clear()
+        try:
+            await work()
+        except DatabaseUnusable:
+            raise
+        except StoreUnavailable:
+            log.warning("The ledger can't be used now; trying again in %.0f s.", POLL)
+            await asyncio.sleep(POLL)
+        except Exception:
+            log.exception("The worker's loop failed; it goes on.")
+            await asyncio.sleep(POLL)
+        # Not wait_for: until Python 3.12 it can swallow a cancellation.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await wake.wait()

@@ -1,0 +1,39 @@
+"""The buttons of a card: Cancel, Try again."""
+
+from __future__ import annotations
+
+from discord.ext import commands
+
+from bot.app import Interaction, VaryBot
+from bot.ui.buttons import CANCEL, RETRY
+from bot.ui.layouts import end_card
+from bot.ui.replies import asker_of, respond
+
+
+class Cards(commands.Cog):
+    """What a card's buttons do."""
+
+    def __init__(self, bot: VaryBot) -> None:
+        self.bot = bot
+        bot.add_button(CANCEL, self.cancel)
+        bot.add_button(RETRY, self.retry)
+
+    async def cancel(self, interaction: Interaction, generation_id: int) -> None:
+        """Take a generation out of the queue; for the asker and for moderators."""
+        cancelled = await self.bot.store.requests.cancel(
+            asker_of(interaction),
+            generation_id,
+            moderator=interaction.permissions.manage_messages,
+        )
+        await interaction.response.edit_message(view=end_card(cancelled), attachments=[])
+        await self.bot.store.queue.card_done([cancelled.id])
+
+    async def retry(self, interaction: Interaction, generation_id: int) -> None:
+        """Ask again for what failed."""
+        result = await self.bot.store.requests.retry(asker_of(interaction), generation_id)
+        await respond(interaction, self.bot.store, result)
+
+
+async def setup(bot: VaryBot) -> None:
+    """Add the cog; called by discord.py when the extension is loaded."""
+    await bot.add_cog(Cards(bot))

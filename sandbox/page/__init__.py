@@ -1,0 +1,1 @@
+"""The sandbox in the browser: a Discord channel with the real bot behind it."""

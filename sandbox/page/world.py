@@ -1,0 +1,159 @@
+"""What the page shows and changes: both loopbacks, the bot, its database, and the faults."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+from collections.abc import Coroutine
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from sandbox import genart as api
+from sandbox.bot_process import BotProcess, environment
+from sandbox.discord import Fault, Json, LoopbackDiscord, Request, User
+from sandbox.genart import LoopbackGenArt
+
+SHOWN = 60  # messages, and rows of each table
+SLOW = 20.0  # seconds
+API_FAULTS: dict[str, api.Behaviour | None] = {
+    "normal": None,
+    "slow": None,
+    "400": api.answer(400, '{"message": "Banned prompt detected"}'),
+    "401": api.answer(401, '{"message": "The API key is incorrect or expired"}'),
+    "500": api.answer(500, '{"message": "Internal server error"}'),
+    "never answers": api.hang(),
+    "garbage": api.truncated_json(),
+}
+LIMITED = Fault(retry_after=1.0)
+DISCORD_FAULTS = {
+    "normal": None,
+    "rate limited": LIMITED,
+    "interaction tokens expired": Fault(401, 50027, "Invalid Webhook Token"),
+    "answers too late": Fault(404, 10062, "Unknown interaction"),
+    "posting forbidden": Fault(403, 50013, "Missing Permissions"),
+    "errors": Fault(503, 0, "Service Unavailable"),
+}
+
+
+class World:
+    """A Discord, an API and a bot between them. ``delay`` is the API's time for an image in s."""
+
+    def __init__(
+        self,
+        discord: LoopbackDiscord,
+        genart: LoopbackGenArt,
+        database: Path,
+        settings: dict[str, str],
+    ) -> None:
+        self.discord, self.genart, self.database = discord, genart, database
+        self.delay = genart.delay
+        self.bot = BotProcess(discord, environment(discord, genart, database, **settings))
+        self.api_fault = self.discord_fault = "normal"
+        self.problem = ""
+        self.ledger: Json = {"generations": [], "clicks": []}
+        self.dismissed: set[int] = set()
+        self._every = itertools.count()
+        self._tasks: set[asyncio.Task[None]] = set()
+        discord.faults.append(self._fault)
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` in the background until it ends or the page does."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Cancel what runs in the background and stop the bot."""
+        for task in self._tasks:
+            task.cancel()
+        await self.bot.end()
+
+    @property
+    def people(self) -> list[User]:
+        """The members that a viewer can be."""
+        return [self.discord.alice, self.discord.bob, self.discord.moderator]
+
+    def user(self, key: str) -> User:
+        """Return a member by id or name; 400 if there is none."""
+        for user in self.people:
+            if key in (str(user.id), user.name):
+                return user
+        raise web.HTTPBadRequest(text="There is no such user.")
+
+    @property
+    def status(self) -> str:
+        """``starting``, ``online`` or ``stopped``: the bot's process."""
+        try:
+            if self.bot.returncode is not None:
+                return "stopped"
+        except RuntimeError:
+            return "starting"
+        return "online" if self.discord.gateway.connected else "starting"
+
+    def break_api(self, fault: str) -> None:
+        """Let the API fail in a way of ``API_FAULTS``."""
+        self.genart.default = API_FAULTS[fault]
+        self.genart.delay = SLOW if fault == "slow" else self.delay
+        self.api_fault = fault
+
+    def _fault(self, request: Request) -> Fault | None:
+        """Let a request of the bot's meet what the side panel says."""
+        fault = DISCORD_FAULTS[self.discord_fault]
+        messages = request.path.startswith("/channels/")
+        answers = request.path.startswith("/interactions/")
+        meets = {
+            "rate limited": messages and next(self._every) % 2 == 0,
+            "interaction tokens expired": request.path.startswith("/webhooks/"),
+            "answers too late": answers,
+            "posting forbidden": messages and request.method == "POST",
+            "errors": messages,
+        }
+        return fault if meets.get(self.discord_fault) else None
+
+    async def restart(self, running: bool) -> None:
+        """Stop the bot if it runs, and start it."""
+        if running:
+            await self.bot.stop()
+        await self.start()
+
+    async def start(self) -> None:
+        """Start the bot; ``problem`` says why it did not."""
+        self.problem = ""
+        try:
+            await self.bot.start()
+        except RuntimeError as error:
+            self.problem = str(error).splitlines()[0]
+        self.discord.signal.notify()
+
+    async def watch_ledger(self) -> None:
+        """Read the bot's database again and again."""
+        while True:
+            with suppress(sqlite3.Error):
+                found = await asyncio.to_thread(self._read_ledger)
+                if found != self.ledger:
+                    self.ledger = found
+                    self.discord.signal.notify()
+            await asyncio.sleep(0.3)
+
+    def _read_ledger(self) -> Json:
+        """Read the bot's own file, read-only. Ids as strings: they are too large for JavaScript."""
+        queries = {
+            "generations": "SELECT id, parent_id, user_id, kind, state, prompt, created_at, error "
+            "FROM generations ORDER BY created_at DESC LIMIT ?",
+            "clicks": "SELECT user_id, label, outcome, clicked_at, generation_id FROM clicks "
+            "ORDER BY clicked_at DESC LIMIT ?",
+        }
+        uri = f"file:{self.database}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=1)) as connection:
+            connection.row_factory = sqlite3.Row
+            return {
+                table: [
+                    {key: None if row[key] is None else str(row[key]) for key in row.keys()}  # noqa: SIM118
+                    for row in connection.execute(query, (SHOWN,))
+                ]
+                for table, query in queries.items()
+            }

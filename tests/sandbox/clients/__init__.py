@@ -1,0 +1,1 @@
+"""Small bots in other libraries, which the sandbox must serve as well."""
