@@ -305,7 +305,8 @@ async def try_the_buttons(world: World, chance: random.Random, some: int, damage
 
     grids = grids_of(world)
     presses = [(grid, chance.choice(LABELS[:4])) for grid in grids]
-    presses += [(grid, chance.choice(LABELS[4:])) for grid in chance.sample(grids, some)]
+    sample = chance.sample(grids, min(some, len(grids)))
+    presses += [(grid, chance.choice(LABELS[4:])) for grid in sample]
     for start in range(0, len(presses), AT_ONCE):
         await asyncio.gather(*(press(*one) for one in presses[start : start + AT_ONCE]))
 
