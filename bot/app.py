@@ -27,6 +27,10 @@ from bot.ui.replies import DISCORD_ERRORS, say
 
 log = logging.getLogger(__name__)
 
+_CONNECTIONS = 100
+"""Connections to Discord's REST API at most. A burst reuses them: hundreds of handshakes at once
+cost more than waiting for a connection, and a full backlog costs a second."""
+
 COGS = "cogs"
 """The package whose modules are the features: the bot knows no more of them."""
 
@@ -76,6 +80,7 @@ class VaryBot(commands.AutoShardedBot):
             chunk_guilds_at_startup=False,
             allowed_mentions=discord.AllowedMentions.none(),
             tree_cls=CommandTree,
+            connector=aiohttp.TCPConnector(limit=0, limit_per_host=_CONNECTIONS),
         )
         self.store = store
         self.prompt_rules = prompt_rules
