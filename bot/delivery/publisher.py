@@ -143,8 +143,8 @@ class DiscordPublisher:
         name = f"{TILE.format(generation.tile)}{tile.suffix}"
         now = self._clock()
 
-        def build(attachment_id: int = 0) -> Layout:
-            hosted = HostedTile(0, name, attachment_id, "")
+        def build() -> Layout:
+            hosted = HostedTile(0, name, 0, "")
             started = Progress(since=generation.started_at or now, now=now, tile=hosted)
             return progress_card(generation, started)
 

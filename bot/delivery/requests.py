@@ -8,7 +8,6 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import aiohttp
 import discord
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Order, Payload, register_payload
@@ -21,7 +20,7 @@ from tenacity import (
 
 from bot.errors import Blocked, DeliveryFailed, DiscordUnavailable, UploadRefused
 from bot.images import Picture
-from bot.ui.replies import BLOCKED_CODES
+from bot.ui.replies import BLOCKED_CODES, DISCORD_ERRORS
 
 T = TypeVar("T")
 Files = Sequence[tuple[str, Picture]]
@@ -34,7 +33,6 @@ _BLOCK = 256 * 1024
 _TOO_LARGE = 40005
 _ARCHIVED, _LOCKED = 50083, 160005
 _ATTEMPTS = 3
-_ERRORS = (discord.DiscordException, aiohttp.ClientError, OSError, RuntimeError)
 
 
 class NotPossible(DeliveryFailed):
@@ -104,7 +102,7 @@ def discord_errors() -> Generator[None]:
         raise DiscordUnavailable(error.retry_after) from error
     except discord.HTTPException as error:
         raise _translated(error) from error
-    except (*_ERRORS, TimeoutError) as error:
+    except DISCORD_ERRORS as error:
         raise DiscordUnavailable from error
 
 

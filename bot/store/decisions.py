@@ -39,10 +39,10 @@ from bot.errors import (
 )
 from bot.store.admission import Admission, Limits, count, is_in_time
 from bot.store.rows import (
+    CALL_ORDER,
     COLUMNS,
     COUNTED_STATES,
     LIVE,
-    NEEDS_CALL,
     QUEUED,
     among,
     change,
@@ -50,9 +50,8 @@ from bot.store.rows import (
     g,
     get,
     log_states,
-    queue_order,
 )
-from bot.store.tables import IS_CALL, POSTED_TILE, clicks, generations
+from bot.store.tables import POSTED_TILE, clicks, generations
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +69,7 @@ _LIVE_OF_USERS = sa.select(g.id, g.user_id, g.parent_id, g.kind, g.tile).where(
 )
 _RETRIES = sa.select(g.retry_of, g.id).where(among(g.retry_of, "old"), g.state.in_(COUNTED_STATES))
 _SEEN_CLICKS = sa.select(clicks.c.id).where(among(clicks.c.id, "ids"))
-_ORDER = queue_order(NEEDS_CALL, IS_CALL)
-_PLACES = sa.select(_ORDER.c.id, _ORDER.c.place).where(among(_ORDER.c.id, "ids"))
+_PLACES = sa.select(CALL_ORDER.c.id, CALL_ORDER.c.place).where(among(CALL_ORDER.c.id, "ids"))
 _ANSWERED = (
     generations.update()
     .where(g.id == sa.bindparam("generation"))
@@ -226,8 +224,8 @@ class Transaction:
     def admission(self) -> Admission:
         """The counts that limits go by, read when the first request needs them."""
         if self._admission is None:
-            users = {r.asker.user_id for r in self.requests if isinstance(r, NewGeneration | Retry)}
-            users |= {r.asker.user_id for r in self.requests if isinstance(r, Click)}
+            asking = (r for r in self.requests if isinstance(r, NewGeneration | Retry | Click))
+            users = {request.asker.user_id for request in asking}
             self._admission = count(self.connection, self.limits, users, self.now)
         return self._admission
 
@@ -326,12 +324,17 @@ class Transaction:
         self.tiles = {tile: id_ for tile, id_ in self.tiles.items() if id_ != remake.repeated}
         return self._press(remake.click)
 
-    def _retry(self, retry: Retry) -> EnqueueResult:
-        old = self.known.get(retry.generation_id)
-        if old is None:
+    def _named(self, request: Retry | Cancel) -> Generation:
+        """Return the generation that a card's button is about."""
+        generation = self.known.get(request.generation_id)
+        if generation is None:
             raise UnknownPicture
-        if old.place != (retry.asker.guild_id, retry.asker.channel_id):
+        if generation.place != (request.asker.guild_id, request.asker.channel_id):
             raise Elsewhere
+        return generation
+
+    def _retry(self, retry: Retry) -> EnqueueResult:
+        old = self._named(retry)
         if not old.retryable:
             raise NothingToRetry
         if existing := self.retried.get(old.id):
@@ -351,11 +354,7 @@ class Transaction:
         return result
 
     def _cancel(self, cancel: Cancel) -> Generation:
-        generation = self.known.get(cancel.generation_id)
-        if generation is None:
-            raise UnknownPicture
-        if generation.place != (cancel.asker.guild_id, cancel.asker.channel_id):
-            raise Elsewhere
+        generation = self._named(cancel)
         if cancel.asker.user_id != generation.user_id and not cancel.moderator:
             raise NotYours
         for cancelled in self._cancel_rows(g.id == generation.id):

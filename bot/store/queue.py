@@ -14,6 +14,7 @@ from bot.config import Settings
 from bot.domain import TOKEN_LIFETIME, ErrorCode, Generation, Result, State
 from bot.store.database import Database
 from bot.store.rows import (
+    CALL_ORDER,
     COLUMNS,
     LIVE,
     NEEDS_CALL,
@@ -51,9 +52,8 @@ _BUSY_PLACES = sa.select(sa.func.count()).where(
         sa.and_(g.started_at > sa.bindparam("prepared"), g.started_at <= sa.bindparam("now")),
     ),
 )
-_CALL_ORDER = queue_order(NEEDS_CALL, IS_CALL)
 _WAITING = (
-    sa.select(*COLUMNS).join(_CALL_ORDER, _CALL_ORDER.c.id == g.id).order_by(_CALL_ORDER.c.place)
+    sa.select(*COLUMNS).join(CALL_ORDER, CALL_ORDER.c.id == g.id).order_by(CALL_ORDER.c.place)
 )
 
 
@@ -75,7 +75,7 @@ _SLOW_CHANNELS = (
     .where(g.started_at <= sa.bindparam("prepared"))
     .correlate(None)
 )
-_CALLS = _candidates(_CALL_ORDER).where(g.channel_id.not_in(_SLOW_CHANNELS))
+_CALLS = _candidates(CALL_ORDER).where(g.channel_id.not_in(_SLOW_CHANNELS))
 _CALLS_OF_OTHER_PROMPTS = _CALLS.where(g.prompt.not_in(_RUNNING_PROMPTS))
 _HELD_UP = sa.select(g.id).where(QUEUED, NEEDS_CALL, g.prompt.in_(_RUNNING_PROMPTS))
 _OTHERS = _candidates(queue_order(sa.not_(NEEDS_CALL), sa.not_(IS_CALL))).where(
@@ -219,17 +219,16 @@ class Queue:
 
         dead = [worker for worker in await self._database.read(names) if self._has_ended(worker)]
         gone = sa.or_(g.lease_until < now, g.worker.in_(dead))
-        return await self._give_up(gone, self._worker, now + LEASE)
+        return await self._give_up(gone)
 
     async def release(self) -> None:
         """Give up what this worker runs, for others to go on with."""
-        await self._give_up(self._mine(), self._worker, self._clock() + LEASE)
+        await self._give_up(self._mine())
 
-    async def _give_up(
-        self, which: sa.ColumnElement[bool], worker: str, lease_until: datetime
-    ) -> bool:
-        owned = {"worker": worker, "lease_until": lease_until}
-        over = {"state": State.INTERRUPTED, "finished_at": self._clock(), "card_due": True}
+    async def _give_up(self, which: sa.ColumnElement[bool]) -> bool:
+        now = self._clock()
+        owned = {"worker": self._worker, "lease_until": now + LEASE}
+        over = {"state": State.INTERRUPTED, "finished_at": now, "card_due": True}
         again = {"state": State.QUEUED, "attempts": g.attempts + 1, "worker": None}
 
         def give_up(connection: sa.Connection) -> bool:

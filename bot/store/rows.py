@@ -105,6 +105,10 @@ def queue_order(which: sa.ColumnElement[bool], kinds: sa.ColumnElement[bool]) ->
     return sa.select(waiting.c.id, place.label("place")).subquery("queue_order")
 
 
+CALL_ORDER = queue_order(NEEDS_CALL, IS_CALL)
+"""What waits for the API, numbered in the order in which it will be called."""
+
+
 def log_states(changed: Sequence[Generation]) -> None:
     """Log the state that some generations are in now."""
     for generation in changed:

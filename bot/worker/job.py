@@ -189,12 +189,7 @@ class Jobs:
         async with self._cutting.slot(generation.channel_id):
             delivered = await self._find(generation)
             if delivered is None:
-                parent = await self._parent(generation)
-                if parent is None:
-                    raise PictureGone
-                tile = await self._images.tile(
-                    await self._grid(parent, generation), generation.tile
-                )
+                parent, tile = await self._cut(generation)
                 post = partial(self._post_tile, generation, parent, tile)
                 delivered = await self._within_limit(generation, 0, post)
         await self._posted(generation, delivered)
@@ -214,10 +209,7 @@ class Jobs:
                 raise SourceUnusable(error) from error
 
     async def _hosted_tile(self, generation: Generation) -> _Source:
-        parent = await self._parent(generation)
-        if parent is None:
-            raise PictureGone
-        tile = await self._images.tile(await self._grid(parent, generation), generation.tile)
+        _, tile = await self._cut(generation)
         hosted = await self._within_limit(
             generation, 0, lambda limit: self._host_tile(generation, tile, limit)
         )
@@ -254,12 +246,9 @@ class Jobs:
         """Return what a result shows of its source, if that can be had still."""
         try:
             if generation.kind.starts_from_tile:
-                parent = await self._parent(generation)
-                if parent is None:
-                    return None
-                grid = await self._grid(parent, generation)
-                return await self._images.thumbnail(await self._images.tile(grid, generation.tile))
-            _, picture = await self._download_source(await self._source_link(generation))
+                _, picture = await self._cut(generation)
+            else:
+                _, picture = await self._download_source(await self._source_link(generation))
             return await self._images.thumbnail(picture)
         except (PictureError, DiscordUnavailable) as error:
             log.info("generation %s: its source is not shown: %r", generation.id, error)
@@ -269,6 +258,14 @@ class Jobs:
         if generation.parent_id is None:
             return None
         return await self._saved(self._queue.get, generation.parent_id)
+
+    async def _cut(self, generation: Generation) -> tuple[Generation, Picture]:
+        """Return the parent of a generation, and the tile of its grid that it is about."""
+        parent = await self._parent(generation)
+        if parent is None:
+            raise PictureGone
+        grid = await self._grid(parent, generation)
+        return parent, await self._images.tile(grid, generation.tile)
 
     async def _grid(self, parent: Generation, generation: Generation) -> bytes:
         """Return the grid that a tile is cut from."""
