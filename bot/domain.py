@@ -27,6 +27,7 @@ class Kind(StrEnum):
     VARY = "vary"
     REROLL = "reroll"
     VARIATION = "variation"
+    REMIX = "remix"
     UPSCALE = "upscale"
 
     @property
@@ -39,11 +40,6 @@ class Kind(StrEnum):
         """Whether the result takes the place of the interaction's deferred answer; else it is a
         message of its own, and a card shows the progress."""
         return self is Kind.UPSCALE
-
-    @property
-    def starts_from_tile(self) -> bool:
-        """Whether the source is a tile of the parent's grid."""
-        return self is Kind.VARIATION
 
 
 class State(StrEnum):
@@ -257,6 +253,11 @@ class Generation:
         return self.kind.calls_api and self.result is None
 
     @property
+    def starts_from_tile(self) -> bool:
+        """Whether the source of its call is a tile of the parent's grid."""
+        return self.kind.calls_api and self.tile > 0
+
+    @property
     def retryable(self) -> bool:
         """Whether it failed, but asking again for the very same thing makes sense."""
         failed = self.state in {State.FAILED, State.INTERRUPTED}
@@ -320,15 +321,17 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """One press of an option by one user.
+    """One press of a button by one user.
 
-    ``links`` are fresh links of the pressed message's attachments by file name.
+    ``option`` is the position of the option among the generation's, ``None`` for a button that
+    the API didn't return. ``links`` are fresh links of the pressed message's attachments by file
+    name.
     """
 
     asker: Asker
     message_id: int
     generation_id: int
-    option: int
+    option: int | None
     label: str
     links: Mapping[str, str]
 

@@ -26,7 +26,7 @@ class Cards(commands.Cog):
             moderator=interaction.permissions.manage_messages,
         )
         await interaction.response.edit_message(view=end_card(cancelled), attachments=[])
-        await self.bot.store.queue.card_done([cancelled.id])
+        await self.bot.store.requests.shown_end(cancelled.id)
 
     async def retry(self, interaction: Interaction, generation_id: int) -> None:
         """Ask again for what failed."""

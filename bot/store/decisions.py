@@ -7,7 +7,7 @@ writes the new rows together: a press in a burst costs a fraction of a statement
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -137,6 +137,17 @@ class Remake:
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """Somebody presses a button that is no option of the API's. ``act`` does what it stands for,
+    in the transaction that records the click; where it raises a :class:`Refused`, it has written
+    nothing. ``anywhere``: the button also stands on messages in other places than its result."""
+
+    click: Click
+    act: Callable[[sa.Connection, Generation], Any]
+    anywhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     """The asker sees the card ``card_id``, or (``None``) doesn't see any answer."""
 
@@ -144,7 +155,7 @@ class Answered:
     card_id: int | None
 
 
-Request = NewGeneration | Click | Retry | Cancel | Fetch | Remake | Answered
+Request = NewGeneration | Click | Act | Retry | Cancel | Fetch | Remake | Answered
 
 
 class Transaction:
@@ -200,6 +211,8 @@ class Transaction:
                     named |= {click.asker.interaction_id, click.generation_id}
                     users.add(click.asker.user_id)
                     grids.add(click.generation_id)
+                case Act():
+                    named.add(request.click.generation_id)
                 case Retry():
                     named |= {request.asker.interaction_id, request.generation_id}
                     old.add(request.generation_id)
@@ -245,6 +258,8 @@ class Transaction:
                     return self._press(request)
                 case Remake():
                     return self._remake(request)
+                case Act():
+                    return self._act(request)
                 case Retry():
                     return self._retry(request)
                 case Cancel():
@@ -295,14 +310,11 @@ class Transaction:
         return self._enqueue(_from_click(click, parent, option))
 
     def _pressed(self, click: Click) -> tuple[Generation, Option]:
-        parent = self.known.get(click.generation_id)
-        if parent is None or parent.result is None:
+        parent = self._named(click.generation_id, click.asker)
+        options = parent.result.options if parent.result else ()
+        if click.option is None or not 0 <= click.option < len(options):
             raise UnknownPicture
-        if parent.place != (click.asker.guild_id, click.asker.channel_id):
-            raise Elsewhere
-        if not 0 <= click.option < len(parent.result.options):
-            raise UnknownPicture
-        return parent, parent.result.options[click.option]
+        return parent, options[click.option]
 
     def _recognize(self, parent: Generation, click: Click) -> Generation:
         """Record that a result is posted: its worker died before it could, but here is a press."""
@@ -324,17 +336,21 @@ class Transaction:
         self.tiles = {tile: id_ for tile, id_ in self.tiles.items() if id_ != remake.repeated}
         return self._press(remake.click)
 
-    def _named(self, request: Retry | Cancel) -> Generation:
-        """Return the generation that a card's button is about."""
-        generation = self.known.get(request.generation_id)
+    def _act(self, act: Act) -> Any:
+        asker = None if act.anywhere else act.click.asker
+        return act.act(self.connection, self._named(act.click.generation_id, asker))
+
+    def _named(self, generation_id: int, asker: Asker | None) -> Generation:
+        """Return the generation that a button is about; it must be of the ``asker``'s place."""
+        generation = self.known.get(generation_id)
         if generation is None:
             raise UnknownPicture
-        if generation.place != (request.asker.guild_id, request.asker.channel_id):
+        if asker and generation.place != (asker.guild_id, asker.channel_id):
             raise Elsewhere
         return generation
 
     def _retry(self, retry: Retry) -> EnqueueResult:
-        old = self._named(retry)
+        old = self._named(retry.generation_id, retry.asker)
         if not old.retryable:
             raise NothingToRetry
         if existing := self.retried.get(old.id):
@@ -354,7 +370,7 @@ class Transaction:
         return result
 
     def _cancel(self, cancel: Cancel) -> Generation:
-        generation = self._named(cancel)
+        generation = self._named(cancel.generation_id, cancel.asker)
         if cancel.asker.user_id != generation.user_id and not cancel.moderator:
             raise NotYours
         for cancelled in self._cancel_rows(g.id == generation.id):
@@ -432,8 +448,10 @@ class Transaction:
     def _record_clicks(self, results: Sequence[Any]) -> None:
         pressed: dict[int, tuple[Click, Any]] = {}
         for request, result in zip(self.requests, results, strict=True):
-            if isinstance(request, Click):  # The first counts, where one is told twice.
-                pressed.setdefault(request.asker.interaction_id, (request, result))
+            if isinstance(request, Click | Act):
+                click = request.click if isinstance(request, Act) else request
+                # The first counts, where one is told twice.
+                pressed.setdefault(click.asker.interaction_id, (click, result))
             elif isinstance(request, Remake):
                 query = clicks.update().where(clicks.c.id == request.click.asker.interaction_id)
                 self.connection.execute(query.values(outcome=_outcome(result)))
@@ -493,7 +511,7 @@ def _outcome(result: object) -> Outcome:
             return Outcome.UNKNOWN
         case EnqueueResult(repeated=True):
             return Outcome.REPEATED
-        case EnqueueResult():
-            return Outcome.ACCEPTED
-        case _:
+        case Exception():
             return Outcome.REFUSED
+        case _:
+            return Outcome.ACCEPTED

@@ -20,6 +20,7 @@ from bot.store.rows import (
     NEEDS_CALL,
     QUEUED,
     RUNNING,
+    card_done,
     change,
     dump_result,
     fetch,
@@ -332,8 +333,8 @@ class Queue:
 
     async def card_done(self, ids: Iterable[int]) -> None:
         """Record that the cards of generations that are over show it, or are gone."""
-        values = {"card_due": False, "token": None, "worker": None}
-        await self._write(g.id.in_(list(ids)), g.card_due, **values)
+        done = list(ids)
+        await self._database.write(lambda connection: card_done(connection, done))
 
     async def card_moved(self, generation_id: int, card_id: int) -> None:
         """Record that another message is the card now."""

@@ -6,7 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
 
 from bot.config import Settings
 from bot.domain import Asker, Click, Generation, NewGeneration
@@ -15,6 +17,7 @@ from bot.store.admission import Limits
 from bot.store.batch import Batch
 from bot.store.database import Database
 from bot.store.decisions import (
+    Act,
     Answered,
     Cancel,
     EnqueueResult,
@@ -24,8 +27,10 @@ from bot.store.decisions import (
     Retry,
     Transaction,
 )
+from bot.store.rows import card_done
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 COMMIT_TIME = 2.2
 """Seconds that a member waits for the database; Discord wants an answer within 3."""
@@ -56,6 +61,17 @@ class Requests:
         """Record a click and put what it asks for into the queue; all of it or nothing."""
         return await self._ask(click)
 
+    async def act(
+        self,
+        click: Click,
+        act: Callable[[sa.Connection, Generation], T] = lambda _, generation: generation,
+        *,
+        anywhere: bool = False,
+    ) -> T:
+        """Record a click of a button that is no option of the API's, do what it stands for with
+        the generation that it is about, and return what came of it (see :class:`Act`)."""
+        return await self._ask(Act(click, act, anywhere))
+
     async def remake(self, click: Click, repeated: int) -> EnqueueResult:
         """Make anew what a click was answered with, as its message is deleted; correct the click's
         outcome."""
@@ -73,6 +89,10 @@ class Requests:
     async def cancel(self, asker: Asker, generation_id: int, *, moderator: bool) -> Generation:
         """Take a generation out of the queue."""
         return await self._ask(Cancel(asker, generation_id, moderator))
+
+    async def shown_end(self, generation_id: int) -> None:
+        """Record that a card shows that its generation is over: no worker edits it."""
+        await self._database.write(lambda connection: card_done(connection, [generation_id]))
 
     async def answered(self, generation_id: int, card_id: int) -> None:
         """Record that the asker sees the card ``card_id``: the work may begin."""

@@ -67,6 +67,12 @@ def change(
     return changed
 
 
+def card_done(connection: sa.Connection, ids: Collection[int]) -> None:
+    """Record that the cards of generations that are over show it, or are gone."""
+    values = {"card_due": False, "token": None, "worker": None}
+    change(connection, g.id.in_(list(ids)), g.card_due, **values)
+
+
 _RECENT = (
     sa.select(g.started_at, g.finished_at)
     .where(POSTED_CALL, g.finished_at.is_not(None))

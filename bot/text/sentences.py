@@ -67,6 +67,7 @@ _KINDS = {
     Kind.VARY: "New grid",
     Kind.REROLL: "🔄 Once more",
     Kind.VARIATION: "Variations of tile {tile}",
+    Kind.REMIX: "Remix",
     Kind.UPSCALE: "Tile {tile}",
 }
 _PERMISSIONS = {

@@ -121,6 +121,7 @@ class Jobs:
             Kind.VARY: self._make_grid,
             Kind.REROLL: self._make_grid,
             Kind.VARIATION: self._make_grid,
+            Kind.REMIX: self._make_grid,
             Kind.UPSCALE: self._make_tile,
         }
 
@@ -200,7 +201,7 @@ class Jobs:
         """Get the source ready before anything is paid for: it is looked at, and reachable."""
         async with self._preparing.slot(generation.channel_id):
             try:
-                if generation.kind.starts_from_tile:
+                if generation.starts_from_tile:
                     return await self._hosted_tile(generation)
                 link, picture = await self._download_source(await self._source_link(generation))
                 thumbnail = await self._images.thumbnail(picture)
@@ -245,7 +246,7 @@ class Jobs:
     async def _thumbnail(self, generation: Generation) -> Picture | None:
         """Return what a result shows of its source, if that can be had still."""
         try:
-            if generation.kind.starts_from_tile:
+            if generation.starts_from_tile:
                 _, picture = await self._cut(generation)
             else:
                 _, picture = await self._download_source(await self._source_link(generation))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import discord
 import pytest
@@ -15,20 +16,24 @@ from bot.app import Interaction, VaryBot
 from bot.store import Store
 from bot.ui.buttons import Template, button
 from bot.ui.layouts import Layout
+from bot.ui.modals import Modal, fields
 from sandbox.discord import LoopbackDiscord
 from tests.conftest import MakeSettings
 
 OPEN, WORDS = Template("test-open"), Template("test-words")
 
 
-class Words(ui.Modal):
-    """A modal about one row."""
-
-    words: ui.TextInput[Words] = ui.TextInput(label="Words", custom_id="words")
-
-    def __init__(self, number: int) -> None:
-        super().__init__(title="Words", custom_id=WORDS.custom_id(number))
-        self.stop()
+def words_modal(number: int) -> Modal:
+    """Build a modal about one row."""
+    words: ui.TextInput[Any] = ui.TextInput(custom_id="words", required=False)
+    choices = [discord.SelectOption(label=label) for label in ("one", "two")]
+    choice: ui.Select[Any] = ui.Select(custom_id="choice", options=choices, max_values=2)
+    return Modal(
+        "Words",
+        WORDS.custom_id(number),
+        ui.Label(text="Words", component=words),
+        ui.Label(text="Choice", component=choice),
+    )
 
 
 @pytest.fixture
@@ -41,15 +46,15 @@ async def loopback(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LoopbackDis
 @asynccontextmanager
 async def bot_with_a_modal(
     loopback: LoopbackDiscord, make_settings: MakeSettings
-) -> AsyncIterator[list[tuple[int, object]]]:
+) -> AsyncIterator[list[tuple[int, dict[str, list[str]]]]]:
     """Run a bot with a button that opens a modal; yield what was submitted."""
-    submitted: list[tuple[int, object]] = []
+    submitted: list[tuple[int, dict[str, list[str]]]] = []
 
     async def open_modal(interaction: Interaction, number: int) -> None:
-        await interaction.response.send_modal(Words(number))
+        await interaction.response.send_modal(words_modal(number))
 
     async def take_words(interaction: Interaction, number: int) -> None:
-        submitted.append((number, interaction.data))
+        submitted.append((number, fields(interaction)))
         await interaction.response.send_message("Taken.", ephemeral=True)
 
     settings = make_settings(discord_api_url=loopback.api_url)
@@ -76,10 +81,10 @@ async def test_a_modal_that_is_sent_after_a_restart_is_processed(
         opened = await loopback.press(loopback.alice, message, label="Open")
         await opened.answered()
     async with bot_with_a_modal(loopback, make_settings) as submitted:
-        sent = await loopback.submit(opened, {"words": "a cat"})
-        await sent.answered()
-        assert [number for number, _ in submitted] == [7]
-        assert "a cat" in str(submitted)
+        for words, kept in (("a cat", ["a cat"]), ("", [])):
+            sent = await loopback.submit(opened, {"words": words, "choice": ["two", "one"]})
+            await sent.answered()
+            assert submitted.pop() == (7, {"words": kept, "choice": ["two", "one"]})
 
 
 async def test_a_modal_that_nobody_knows_is_answered(
@@ -91,7 +96,7 @@ async def test_a_modal_that_nobody_knows_is_answered(
         await opened.answered()
         assert opened.modal is not None
         opened.modal["custom_id"] = "of-an-older-version:7"
-        sent = await loopback.submit(opened, {"words": "a cat"})
+        sent = await loopback.submit(opened, {"words": "a cat", "choice": "one"})
         await sent.answered()
         assert sent.ephemeral
         assert not submitted

@@ -33,6 +33,7 @@ from tests.conftest import MakeSettings
 from tests.unit.ledger import (
     ANN,
     BOB,
+    CHANNEL,
     GUILD,
     REROLL,
     RESULT,
@@ -297,6 +298,36 @@ async def test_a_press_over_a_limit_is_refused_and_recorded(
         ("🔄", "refused"),
         ("U2", "accepted"),
     ]
+
+
+async def test_a_press_on_another_button_is_recorded_with_what_it_does(ledger: Ledger, rows: Rows):
+    grid = await ledger.posted()
+    click = replace(ledger.click(grid, U1), option=None, label="Details")
+
+    def spend(connection: sa.Connection, generation: Generation) -> str:
+        insert = sa.text("INSERT INTO key_values VALUES ('pressed', :prompt)")
+        connection.execute(insert, {"prompt": generation.prompt})
+        return generation.prompt
+
+    assert await ledger.requests.act(click, spend) == grid.prompt
+    assert await ledger.store.values.get("pressed") == grid.prompt
+    assert rows("SELECT label, outcome FROM clicks") == [("Details", "accepted")]
+
+
+async def test_what_another_button_refuses_is_recorded_too(ledger: Ledger, rows: Rows):
+    grid = await ledger.posted()
+    there = replace(ledger.click(grid, U1, channel_id=CHANNEL + 1), option=None)
+    stranger = replace(ledger.click(grid, U1, user_id=BOB), option=None)
+
+    def only_for_the_asker(_: sa.Connection, generation: Generation) -> None:
+        if generation.user_id != BOB:
+            raise NotYours
+
+    with pytest.raises(Elsewhere):
+        await ledger.requests.act(there)
+    with pytest.raises(NotYours):
+        await ledger.requests.act(stranger, only_for_the_asker)
+    assert rows("SELECT outcome FROM clicks") == [("refused",), ("refused",)]
 
 
 async def test_the_same_press_by_one_user_at_once_counts_once(ledger: Ledger, rows: Rows):
