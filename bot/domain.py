@@ -285,6 +285,19 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """An encoded picture: its bytes, the suffix that fits them (``.png``), and its size in pixels.
+
+    The size is the one stored: it says nothing of how EXIF turns the picture.
+    """
+
+    data: bytes
+    suffix: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class HostedTile:
     """A tile that is attached to a card: its link, and what an edit of the card refers to."""
 

@@ -21,7 +21,7 @@ from discord.http import Route
 
 from bot import text
 from bot.delivery.requests import Files, NotPossible, discord_errors, send, uploads
-from bot.domain import GRID, SOURCE, TILE, Generation, State, file_named
+from bot.domain import GRID, SOURCE, TILE, Generation, Picture, State, file_named
 from bot.errors import (
     Blocked,
     CardUnavailable,
@@ -31,7 +31,6 @@ from bot.errors import (
     UploadRefused,
     VaryError,
 )
-from bot.images import Picture
 from bot.ui.buttons import OPTION, custom_ids
 from bot.ui.layouts import Layout, end_card, grid_message, progress_card, tile_message
 from bot.ui.media import Media, media

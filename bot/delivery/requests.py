@@ -18,8 +18,8 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from bot.domain import Picture
 from bot.errors import Blocked, DeliveryFailed, DiscordUnavailable, UploadRefused
-from bot.images import Picture
 from bot.ui.replies import BLOCKED_CODES, DISCORD_ERRORS
 
 T = TypeVar("T")

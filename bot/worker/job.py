@@ -14,7 +14,7 @@ from cachetools import LRUCache
 from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
 from bot.config import DISCORD_HOSTS, Settings
-from bot.domain import ErrorCode, Generation, Kind, Result, State
+from bot.domain import ErrorCode, Generation, Kind, Picture, Result, State
 from bot.errors import (
     ApiBusy,
     ApiNonsense,
@@ -34,7 +34,7 @@ from bot.errors import (
 )
 from bot.genart import GenArt
 from bot.genart_format import matches
-from bot.images import Images, Picture
+from bot.images import Images
 from bot.store import Store
 from bot.store.queue import LONGEST_DELAY
 from bot.worker.breaker import CircuitBreaker

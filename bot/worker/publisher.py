@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from bot.domain import Delivered, Generation, HostedTile, Progress
+from bot.domain import Delivered, Generation, HostedTile, Picture, Progress
 from bot.errors import VaryError
-from bot.images import Picture
 
 
 class Publisher(Protocol):

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
+from bot.domain import Picture
 from bot.errors import NotAPicture, PictureTooLarge
-from bot.images import THUMBNAIL_BYTES, Images, Picture
+from bot.images import THUMBNAIL_BYTES, Images
 
 
 @pytest.fixture
