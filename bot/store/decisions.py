@@ -47,6 +47,7 @@ from bot.store.rows import (
     among,
     change,
     dump_result,
+    fetch,
     g,
     get,
     log_states,
@@ -393,7 +394,11 @@ class Transaction:
         )
 
     def _fetch(self, asker: Asker) -> EnqueueResult:
-        mine = sa.and_(g.user_id == asker.user_id, g.state == State.UNDELIVERED)
+        own = g.user_id == asker.user_id
+        told = sa.select(*COLUMNS).where(own, g.interaction_id == asker.interaction_id)
+        for generation in fetch(self.connection, told):
+            return EnqueueResult(generation, repeated=True)  # Discord may tell of one twice.
+        mine = sa.and_(own, g.state == State.UNDELIVERED)
         oldest = (
             sa.select(g.id)
             .where(mine, g.guild_id.is_not_distinct_from(asker.guild_id))

@@ -51,7 +51,7 @@ def asker_of(interaction: Interaction) -> Asker:
 
 async def respond(interaction: Interaction, store: Store, result: EnqueueResult) -> None:
     """Tell whoever asked what became of it: it is in the queue, or there is such a one already."""
-    if result.repeated and result.generation.id == interaction.id:
+    if result.repeated and result.generation.interaction_id == interaction.id:
         log.info("Interaction %s was told twice; the first is answered.", interaction.id)
     elif result.repeated:
         await say(interaction, text.repeated(link(result.generation)))

@@ -559,6 +559,16 @@ async def test_two_fetches_at_once_get_a_result_each(ledger: Ledger):
     assert isinstance(fetched[2], NothingToFetch)
 
 
+async def test_a_fetch_that_is_told_twice_takes_one_result(ledger: Ledger):
+    for _ in range(2):
+        await ledger.failed(state=State.UNDELIVERED)
+    asker = ledger.asker()
+    first, again = [await ledger.requests.fetch_undelivered(asker) for _ in range(2)]
+    assert again.repeated
+    assert again.generation.id == first.generation.id
+    assert (await ledger.requests.fetch_undelivered(ledger.asker())).generation != first.generation
+
+
 async def test_only_one_s_own_results_of_this_server_are_fetched(ledger: Ledger):
     await ledger.failed(state=State.UNDELIVERED)
     await ledger.failed(state=State.FAILED)
