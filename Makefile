@@ -7,6 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-head
 PORT ?= 8800
 OPEN ?= 1
 HEADLESS ?= 0
+COMMAND ?=
 
 WORKERS ?= auto
 # Module by module, in the order of tests/conftest.py.
@@ -15,14 +16,16 @@ SPREAD := -n $(WORKERS) --no-loadscope-reorder
 KILLS ?= 1000
 SEED ?=
 WEATHER ?= 1
+DATABASE ?= sqlite
 
 .PHONY: sandbox screenshots test quick campaign bench check documents lock clean
 
-sandbox: $(VENV)/.sandbox  ## the real bot in a Discord of its own; PORT=, OPEN=0, HEADLESS=1
+sandbox: $(VENV)/.sandbox  ## the bot in a Discord of its own; PORT=, OPEN=0, HEADLESS=1, COMMAND=
 ifeq ($(HEADLESS),1)
-	$(BIN)/python -m sandbox --headless
+	@$(BIN)/python -m sandbox --headless
 else
-	$(BIN)/python -m sandbox --port $(PORT) $(if $(filter 0,$(OPEN)),--no-open)
+	@echo "Starting the page and the bot ..."
+	@$(BIN)/python -m sandbox --port $(PORT) $(if $(filter 0,$(OPEN)),--no-open) $(if $(COMMAND),--command '$(COMMAND)')
 endif
 
 screenshots: $(VENV)/.installed  ## make the pictures in docs/ anew (needs Chromium)
@@ -31,12 +34,12 @@ screenshots: $(VENV)/.installed  ## make the pictures in docs/ anew (needs Chrom
 test: $(VENV)/.installed  ## run all tests; WORKERS=0: one after the other
 	$(BIN)/python -m pytest $(SPREAD)
 
-quick: $(VENV)/.installed  ## run the tests that start no bot; PYTHON= and VENV= choose another Python
-	$(BIN)/python -m pytest $(SPREAD) tests/unit tests/sandbox
+quick: $(VENV)/.installed  ## run the tests that start no bot; PYTHON=, VENV=, SELECT=
+	$(BIN)/python -m pytest $(SPREAD) tests/unit tests/sandbox $(if $(SELECT),-k "$(SELECT)")
 
-campaign: $(VENV)/.installed  ## kill -9 under load; KILLS=, SEED=, WEATHER=0 without faults
+campaign: $(VENV)/.installed  ## kill -9 under load; KILLS=, SEED=, WEATHER=0, DATABASE=postgres
 	$(BIN)/python -m tests.e2e.campaign --kills $(KILLS) $(if $(SEED),--seed $(SEED)) \
-		$(if $(filter 0,$(WEATHER)),,--weather)
+		$(if $(filter 0,$(WEATHER)),,--weather) --database $(DATABASE)
 
 bench: $(VENV)/.installed  ## measure the bot beside a bare one; writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
@@ -52,19 +55,30 @@ documents: $(VENV)/.installed  ## write what .env.example and the README say of 
 
 lock: $(VENV)/.installed  ## compile the locks anew from pyproject.toml
 	$(COMPILE) --output-file requirements.txt
+	$(COMPILE) --extra postgres --output-file requirements-postgres.txt
 	$(COMPILE) --group sandbox --output-file requirements-sandbox.txt
-	$(COMPILE) --group dev --output-file requirements-dev.txt
+	$(COMPILE) --extra postgres --group dev --output-file requirements-dev.txt
 
 clean:
 	rm -rf $(VENV) .venv-3.* sandbox-out test-output
 
+# Check what is there, say what is done, and install what a lock names. Python compiles a module
+# when it is first imported: compiling all of them here would take longer than installing them.
+define install
+	@$(PYTHON) -c '' 2>/dev/null || { echo "There is no $(PYTHON). Install Python 3.11 or newer, or name it with PYTHON=." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "This needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version). Name another with PYTHON=python3.12." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing. On Debian and Ubuntu: sudo apt install python$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv" >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing the $$(grep -c '==' $(1)) packages of $(1) (seconds where they are cached, else a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $(1)
+endef
+
 # What the page needs is a fraction of what the tests need.
 $(VENV)/.sandbox: requirements-sandbox.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r $<
-	touch $@
+	$(call install,$<)
+	@touch $@
 
 $(VENV)/.installed: requirements-dev.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r $<
-	touch $@ $(VENV)/.sandbox
+	$(call install,$<)
+	@touch $@ $(VENV)/.sandbox

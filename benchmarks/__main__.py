@@ -17,14 +17,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from benchmarks import measures
-from benchmarks.loopback import ANSWERING, BARE, OURS
+from benchmarks.claims import claims
+from benchmarks.loopback import ANSWERING, BARE, ENDPOINT, GATEWAY, OURS
 from benchmarks.report import GROUPS, Runs, details, machine, table
+from tests.postgres import Server, running
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 Measure = Callable[[Path], Awaitable[measures.Figures]]
 
 
-def pairs(ledgers: measures.Ledgers) -> dict[str, tuple[Measure, Measure | None]]:
+def pairs(
+    ledgers: measures.Ledgers, on_postgres: measures.Ledgers, server: Server
+) -> dict[str, tuple[Measure, Measure | None]]:
     """Return, by group, how ours and the baseline are measured."""
     return {
         "press": (
@@ -48,6 +52,23 @@ def pairs(ledgers: measures.Ledgers) -> dict[str, tuple[Measure, Measure | None]
             lambda folder: measures.memory(BARE, folder),
         ),
         "rows": (lambda _: ledgers.measure("many"), lambda _: ledgers.measure("few")),
+        "servers": (lambda folder: measures.servers(OURS, folder), None),
+        "front": (
+            lambda folder: measures.fronts(ENDPOINT, folder),
+            lambda folder: measures.fronts(GATEWAY, folder),
+        ),
+        "postgres_burst": (
+            lambda folder: measures.commands(OURS, folder, server.database()),
+            lambda folder: measures.commands(OURS, folder),
+        ),
+        "postgres_rows": (
+            lambda _: on_postgres.measure("many"),
+            lambda _: on_postgres.measure("few"),
+        ),
+        "claims": (
+            lambda _: claims(server.database(), [4, 16]),
+            lambda _: claims(server.database(), [1, 1]),
+        ),
         "stall": (lambda folder: measures.stalls(OURS, folder), None),
     }
 
@@ -90,11 +111,14 @@ async def main() -> int:
     chosen = [group for group in GROUPS if group in (arguments.groups or GROUPS)]
     found: dict[str, tuple[Runs, Runs]] = {}
     began, load = time.monotonic(), os.getloadavg()[0]
-    with tempfile.TemporaryDirectory() as name:
-        ledgers = measures.Ledgers(Path(name), few=arguments.few, many=arguments.many)
+    with tempfile.TemporaryDirectory() as name, running(durable=True) as server:
+        sizes = {"few": arguments.few, "many": arguments.many}
+        ledgers = measures.Ledgers(lambda which: f"sqlite:///{name}/{which}.db", **sizes)
+        on_postgres = measures.Ledgers(lambda _: server.database(), **sizes)
         for group in chosen:
             started = time.monotonic()
-            both, together = pairs(ledgers)[group], group == "memory"
+            both = pairs(ledgers, on_postgres, server)[group]
+            together = group == "memory"
             try:
                 found[group] = await measure(arguments.runs, *both, Path(name), together=together)
             except (TimeoutError, RuntimeError) as error:

@@ -26,7 +26,19 @@ from sandbox.discord import (
 )
 from sandbox.genart import Call, LoopbackGenArt
 
-__all__ = ["ANSWERING", "BARE", "OURS", "Stage", "Subject", "User", "answered", "stage", "until"]
+__all__ = [
+    "ANSWERING",
+    "BARE",
+    "ENDPOINT",
+    "GATEWAY",
+    "OURS",
+    "Stage",
+    "Subject",
+    "User",
+    "answered",
+    "stage",
+    "until",
+]
 
 POLL = 0.002
 """Seconds between two looks at whether something has happened. One look for all interactions
@@ -49,6 +61,8 @@ class Subject:
 
 
 OURS = Subject("ours", ("-m", "bot"))
+GATEWAY = Subject("gateway", ("-m", "bot", "gateway"))
+ENDPOINT = Subject("endpoint", ("-m", "bot", "endpoint"), {"PORT": "0"})
 BARE = Subject("bare", ("-m", "benchmarks.bare_bot"))
 ANSWERING = Subject("bare", ("-m", "benchmarks.bare_bot"), {"BARE_ANSWERS_ONLY": "1"})
 
@@ -148,29 +162,43 @@ _numbers = itertools.count(1)
 @asynccontextmanager
 async def stage(
     subject: Subject,
-    database: Path,
+    database: Path | str,
     *,
     grid: bytes,
     delay: float = 0.0,
+    servers: int = 0,
     arguments: tuple[str, ...] | None = None,
     **settings: str,
 ) -> AsyncGenerator[Stage]:
-    """Start a bot and yield its stage. The API answers with ``grid`` after ``delay`` seconds."""
+    """Start a bot and yield its stage. The API answers with ``grid`` after ``delay`` seconds; the
+    bot is in so many further servers. The ``database`` is a file, or an address."""
     async with LoopbackDiscord(rate_limits=False) as discord, LoopbackGenArt(delay=delay) as genart:
-        given = {**_SETTINGS, **subject.settings, **settings}
+        url = database if isinstance(database, str) else f"sqlite:///{database}"
+        discord.guild_ids += [number << 22 | 1 for number in range(1, servers + 1)]
+        given = {"DATABASE_URL": url, "DISCORD_PUBLIC_KEY": discord.public_key}
+        given |= {**_SETTINGS, **subject.settings, **settings}
         bot = BotProcess(
             discord,
-            environment(discord, genart, database, **given),
+            environment(discord, genart, Path(), **given),
             arguments or subject.arguments,
         )
         found = Stage(discord, genart, bot, grid)
         genart.default = found.answer
         discord.faults.append(found.note_uploads)
-        await bot.start()
+        if subject is ENDPOINT:
+            await _start_endpoint(discord, bot)
+        else:
+            await bot.start()
         try:
             yield found
         finally:
             await bot.stop(10)
+
+
+async def _start_endpoint(discord: LoopbackDiscord, bot: BotProcess) -> None:
+    await bot.launch()
+    address = (await bot.says(r"Listening for interactions on (\S+)\.\n"))[1]
+    await discord.endpoint.save(f"http://{address}/")
 
 
 async def until(look: Callable[[], bool], within: float, stage: Stage) -> None:

@@ -10,7 +10,7 @@ import itertools
 import json
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.ledger import HEAVY, HEAVY_USERS, fill
@@ -22,6 +22,8 @@ Figures = dict[str, float]
 
 PRESSES, PRESSED_GRIDS = 300, 15
 COMMANDS, MEMBERS = 500, 100
+COMMANDS_IN_TURN, WARM_UP = 65, 5
+SERVERS = 20_000
 GRIDS, STALL_GRIDS = 4, 10
 REQUESTS = 6
 GRID_BYTES, CACHED_BYTES = 98 * MEGABYTE // 10, 8 * MEGABYTE
@@ -67,9 +69,9 @@ async def presses(subject: Subject, folder: Path) -> Figures:
         }
 
 
-async def commands(subject: Subject, folder: Path) -> Figures:
+async def commands(subject: Subject, folder: Path, url: str | None = None) -> Figures:
     """500 ``/vary`` at once by 100 users. The API takes longer than the answers."""
-    async with stage(subject, folder / "vary.db", grid=noise(SMALL), delay=10) as scene:
+    async with stage(subject, url or folder / "vary.db", grid=noise(SMALL), delay=10) as scene:
         members = scene.users(MEMBERS)
         await answered([await scene.vary(members[0], "warm up", noise(SMALL))], scene)
         # All are sent before an answer is read: reading answers between them would spread the burst
@@ -138,6 +140,36 @@ async def memory(subject: Subject, folder: Path) -> Figures:
         return {"memory": float(scene.memory())}
 
 
+async def servers(subject: Subject, folder: Path) -> Figures:
+    """What 20,000 servers in READY cost, beside none, five seconds after the start."""
+    found: list[int] = []
+    for number in (0, SERVERS):
+        database = folder / f"{number}.db"
+        async with stage(subject, database, grid=noise(SMALL), servers=number) as scene:
+            await asyncio.sleep(5)
+            found.append(scene.memory())
+    return {"servers_memory": float(found[1] - found[0])}
+
+
+async def fronts(subject: Subject, folder: Path) -> Figures:
+    """A front alone: ``/vary`` one after the other, then 300 at once; no worker runs."""
+    async with stage(subject, folder / "vary.db", grid=noise(SMALL)) as scene:
+        members = scene.users(MEMBERS)
+        one: list[float] = []
+        for number in range(COMMANDS_IN_TURN):
+            asked = await scene.vary(members[number], f"one {number}", noise(SMALL))
+            one += (await answered([asked], scene))[number < WARM_UP :]
+            await asyncio.sleep(0.02)
+        many = []
+        for number in range(PRESSES):
+            many.append(await scene.vary(members[number % MEMBERS], f"{number}", noise(SMALL)))
+            await asyncio.sleep(0)
+        return {
+            "front_one": statistics.median(one),
+            "front_p99": p99(await answered(many, scene)),
+        }
+
+
 async def stalls(subject: Subject, folder: Path) -> Figures:
     """The longest stall of the event loop while ten grids of 9.8 MB are asked for and posted."""
     file = folder / "stalls.json"
@@ -170,32 +202,34 @@ class Ledgers:
     found at once.
     """
 
-    def __init__(self, folder: Path, *, few: int, many: int) -> None:
+    def __init__(self, database: Callable[[str], str], *, few: int, many: int) -> None:
         self.sizes = {"few": few, "many": many}
-        self._folder = folder
+        self._database = database
+        self._urls: dict[str, str] = {}
         self._users: dict[str, Iterator[int]] = {}
 
     async def measure(self, name: str) -> Figures:
         """Return claim, add and press on the database ``name``: through interactions, and
         (``store_…``) through the store's methods."""
-        database = self._folder / f"{name}.db"
-        if name not in self._users:
-            async with stage(OURS, database, grid=noise(SMALL)):
+        if name not in self._urls:
+            self._urls[name] = url = self._database(name)
+            async with stage(OURS, url, grid=noise(SMALL)):
                 pass
-            await asyncio.to_thread(fill, database, self.sizes[name])
+            await asyncio.to_thread(fill, url, self.sizes[name])
             self._users[name] = itertools.cycle(range(HEAVY, HEAVY + HEAVY_USERS))
+        url = self._urls[name]
         users = list(itertools.islice(self._users[name], 2 * REQUESTS))
-        times = await _requests(database, users[:REQUESTS])
-        calls = await store_calls(database, users[REQUESTS:])
+        times = await _requests(url, users[:REQUESTS])
+        calls = await store_calls(url, users[REQUESTS:])
         times |= {f"store_{call}": found for call, found in calls.items()}
         return {call: statistics.median(found) for call, found in times.items()}
 
 
-async def _requests(database: Path, users: list[int]) -> dict[str, list[float]]:
+async def _requests(url: str, users: list[int]) -> dict[str, list[float]]:
     """Return the seconds until a command is answered, from there to the call of the API, and until
     a press is answered."""
     times: dict[str, list[float]] = {"add": [], "claim": [], "press": []}
-    async with stage(OURS, database, grid=noise(SMALL), DAILY_LIMIT="1000") as scene:
+    async with stage(OURS, url, grid=noise(SMALL), DAILY_LIMIT="1000") as scene:
         for number, user in enumerate(users):
             member = User(user, f"heavy{user}")
             asked = await scene.vary(member, f"{asyncio.get_running_loop().time()}", noise(SMALL))

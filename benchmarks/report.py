@@ -19,7 +19,7 @@ Runs = dict[str, list[float]]
 class Row:
     """A line of the table. ``figures`` names what is measured; of several the worst counts.
 
-    ``must`` and ``aim`` are ratios of ours to the baseline, or seconds where ``absolute``.
+    ``must`` and ``aim`` are ratios of ours to the baseline, or seconds or bytes where ``absolute``.
     """
 
     what: str
@@ -45,8 +45,39 @@ ROWS = (
         "claim, add and press with {many:,} finished rows; baseline: {few:,} rows",
         "rows",
         ("claim", "add", "press", "store_claim", "store_add", "store_press"),
-        1.5,
+        1.2,
         1.1,
+    ),
+    Row(
+        "20,000 servers in READY, beside none",
+        "servers",
+        ("servers_memory",),
+        5e6,
+        3e6,
+        absolute=True,
+    ),
+    Row("one `/vary` by an endpoint; baseline: by a gateway", "front", ("front_one",), 1.2, 1.0),
+    Row("300 of them at once, p99", "front", ("front_p99",), 1.2, 1.0),
+    Row(
+        "500 `/vary` at once, p99, PostgreSQL; baseline: SQLite",
+        "postgres_burst",
+        ("commands_p99",),
+        1.5,
+        1.2,
+    ),
+    Row(
+        "PostgreSQL with {many:,} finished rows; baseline: {few:,} rows",
+        "postgres_rows",
+        ("claim", "add", "press", "store_claim", "store_add", "store_press"),
+        1.2,
+        1.1,
+    ),
+    Row(
+        "time for each claim, PostgreSQL, 4 and 16 workers; baseline: one worker",
+        "claims",
+        ("claims_4", "claims_16"),
+        1.0,
+        0.7,
     ),
     Row(
         "longest stall of the event loop, ten 10 MB grids",
@@ -73,7 +104,8 @@ def _line(row: Row, ours: Runs, baseline: Runs, sizes: dict[str, int]) -> str:
     name = row.what.format(**sizes)
     if row.absolute:
         value = statistics.median(ours[row.figures[0]])
-        cells = [_unit(row.figures[0], value), "", "", _unit("", row.must), _unit("", row.aim)]
+        figure = row.figures[0]
+        cells = [_unit(figure, value), "", "", _unit(figure, row.must), _unit(figure, row.aim)]
     else:
         ratios = {f: _ratio(ours[f], baseline[f]) for f in row.figures}
         figure = max(ratios, key=lambda f: ratios[f])
@@ -111,7 +143,7 @@ def _spread(figure: str, values: list[float]) -> str:
 
 
 def _unit(figure: str, value: float) -> str:
-    if figure == "memory":
+    if figure.endswith("memory"):
         return f"{value / 1e6:.0f} MB"
     return f"{value * 1000:.1f} ms" if value < 0.1 else f"{value * 1000:.0f} ms"
 

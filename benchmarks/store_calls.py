@@ -5,18 +5,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from bot.config import Settings
 from bot.domain import Asker, Click, Kind, NewGeneration, Option, Result
 from bot.store import Store
 
 
-async def store_calls(database: Path, users: list[int]) -> dict[str, list[float]]:
+async def store_calls(url: str, users: list[int]) -> dict[str, list[float]]:
     """Return the seconds of each call of add, claim and press, by one user after the other."""
     times: dict[str, list[float]] = {"add": [], "claim": [], "press": []}
     option = Option(Kind.UPSCALE, 1, "U1", 2, "MJ::JOB::upsample::1::0")
-    async with Store(_settings(database)) as store:
+    async with Store(settings_of(url)) as store:
         requests, queue = store.requests, store.queue
         for number, user in enumerate(users, 1):
             new = time.time_ns()
@@ -42,8 +41,9 @@ async def store_calls(database: Path, users: list[int]) -> dict[str, list[float]
     return times
 
 
-def _settings(database: Path) -> Settings:
+def settings_of(url: str) -> Settings:
+    """Return settings of which only the database matters."""
     values = {name: "x" for name, field in Settings.model_fields.items() if field.is_required()}
     return Settings.model_validate(
-        values | {"database_url": f"sqlite:///{database}", "daily_limit": 1000}
+        values | {"database_url": url, "daily_limit": 1000, "user_queue_limit": 1000}
     )

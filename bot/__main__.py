@@ -1,86 +1,125 @@
-"""Composition root and command line: ``python -m bot``.
-
-Opens every resource, each one inside those that it needs, and closes them in reverse.
-"""
+"""The command line: ``python -m bot``."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
-import logging
-import os
-import signal
+import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
 
-import aiohttp
 import discord
-from discord.backoff import ExponentialBackoff
 from discord.http import Route
 
-from bot import __version__
-from bot.app import VaryBot
-from bot.check import check
+from bot import __version__, exits
 from bot.config import BadSettings, Settings, load_settings
-from bot.delivery import DiscordPublisher
-from bot.delivery.requests import LONGEST_RATE_LIMIT
-from bot.errors import DatabaseUnusable
-from bot.genart import GenArt
-from bot.images import Images
+from bot.errors import AddressUnusable, DatabaseUnusable
 from bot.logs import set_up_logging
-from bot.store import Store
-from bot.worker.worker import Worker
+from bot.roles import Role, log, run
 
-log = logging.getLogger("bot")
-
-_AUTHENTICATION_FAILED = 4004
-_UNREACHABLE = (
-    aiohttp.ClientError,
-    OSError,
-    discord.HTTPException,
-    discord.GatewayNotFound,
-    discord.ConnectionClosed,
-)
+_ROLES = {
+    Role.GATEWAY: "receive commands and buttons over Discord's gateway, and answer them",
+    Role.ENDPOINT: "receive and answer them over HTTP: Discord's Interactions Endpoint URL",
+    Role.WORKER: "claim what was asked for, call the API, deliver",
+}
 
 
 def main() -> int:
     """Run the bot until it is told to stop; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bot",
-        description="Vary, a Discord bot that turns pictures into grids of new ones. "
-        "Its settings come from the environment and .env; .env.example explains each.",
-    )
-    parser.add_argument(
-        "command",
-        nargs="?",
-        choices=["check"],
-        help="try the settings: Discord, the API, the database and the hosts of pictures",
-    )
-    parser.add_argument("--version", action="version", version=f"Vary {__version__}")
-    arguments = parser.parse_args()
+    arguments = _parser().parse_args()
+    if arguments.command == "copy-database":
+        from bot.copying import copy_database
+
+        return copy_database(arguments.source, arguments.target)
     try:
         settings = load_settings()
     except BadSettings as error:
         print(*error.sentences, sep="\n", file=sys.stderr)
-        return os.EX_CONFIG
+        return exits.EX_CONFIG
+    if arguments.command == "backup":
+        from bot.copying import backup
+
+        return backup(settings.database_url, arguments.file)
     Route.BASE = settings.discord_api_url
     if arguments.command == "check":
-        set_up_logging("CRITICAL", "text", settings.secrets())
-        return os.EX_OK if asyncio.run(check(settings)) else os.EX_UNAVAILABLE
+        return _check(settings)
+    return _serve(settings, Role(arguments.command or Role.ALL))
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors show no password of an address."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(re.sub(r"://\S*@", "://***@", message))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m bot",
+        description="Vary, a Discord bot that turns pictures into grids of new ones. Without a "
+        "command, one process does everything. "
+        "Its settings come from the environment and .env; .env.example explains each.",
+    )
+    parser.add_argument("--version", action="version", version=f"Vary {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    for role, words in _ROLES.items():
+        commands.add_parser(role, help=words, description=f"Only {words}.")
+    words = "try the settings: Discord, the API, the database and the hosts of pictures"
+    commands.add_parser("check", help=words, description=f"{words.capitalize()}.")
+    _add_ledger_commands(commands)
+    return parser
+
+
+def _add_ledger_commands(commands: argparse._SubParsersAction[_Parser]) -> None:  # pyright: ignore[reportPrivateUsage]
+    words = "copy a SQLite database into a new file, while the bot runs"
+    backup = commands.add_parser("backup", help=words, description=f"{words.capitalize()}.")
+    backup.add_argument("file", metavar="FILE", type=Path, help="the new file")
+    words = "copy a whole database into an empty one, of the same kind or the other"
+    copy = commands.add_parser(
+        "copy-database",
+        help=words,
+        description=f"{words.capitalize()}; the bot must be stopped. What was interrupted goes on "
+        "where it was with the same command.",
+    )
+    example = "an address as in DATABASE_URL"
+    copy.add_argument("source", metavar="FROM", help=example)
+    copy.add_argument("target", metavar="TO", help=example)
+
+
+def _check(settings: Settings) -> int:
+    from bot.check import check
+
+    set_up_logging("CRITICAL", "text", settings.secrets())
+    return exits.EX_OK if asyncio.run(check(settings)) else exits.EX_UNAVAILABLE
+
+
+def _serve(settings: Settings, role: Role) -> int:
+    if role is Role.ENDPOINT and not settings.discord_public_key:
+        print(
+            "DISCORD_PUBLIC_KEY is missing: python -m bot endpoint needs it (see .env.example).",
+            file=sys.stderr,
+        )
+        return exits.EX_CONFIG
     set_up_logging(settings.log_level, settings.log_format, settings.secrets())
+    # The bot needs no voice libraries.
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(run(settings))
+            runner.run(run(settings, role))
     except asyncio.CancelledError:
         log.info("Stopped.")
     except (discord.LoginFailure, discord.ConnectionClosed):
         print("DISCORD_TOKEN is refused by Discord: set the bot's token.", file=sys.stderr)
-        return os.EX_CONFIG
+        return exits.EX_CONFIG
     except DatabaseUnusable as error:
         print(f"The database can't be used: {error.reason}. Check DATABASE_URL.", file=sys.stderr)
-        return os.EX_IOERR
-    return os.EX_OK
+        return exits.EX_IOERR
+    except AddressUnusable as error:
+        print(f"{error.address} can't be listened on: {error.reason}.", file=sys.stderr)
+        return exits.EX_UNAVAILABLE
+    return exits.EX_OK
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -90,80 +129,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
-
-
-async def run(settings: Settings) -> None:
-    """Serve until cancelled, which SIGINT and SIGTERM do.
-
-    Raises:
-        asyncio.CancelledError: it was told to stop, and has closed everything.
-        DatabaseUnusable, discord.LoginFailure: it can't start.
-    """
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    # What was imported stays: the garbage collector needs not go through it during a burst.
-    gc.collect()
-    gc.freeze()
-    async with Store(settings) as store, GenArt(settings) as genart, Images() as images:
-        await _retrying(lambda: _serve(settings, store, genart, images))
-
-
-async def _serve(settings: Settings, store: Store, genart: GenArt, images: Images) -> None:
-    """Run the worker and the front, each with a connection of its own to Discord: what happens to
-    the gateway's never disturbs a delivery."""
-    token = settings.discord_token.get_secret_value()
-    limit = LONGEST_RATE_LIMIT
-    async with discord.Client(
-        intents=discord.Intents.none(), max_ratelimit_timeout=limit
-    ) as client:
-        await client.login(token)
-        async with Worker(settings, store, genart, images, DiscordPublisher(client)) as worker:
-            front = asyncio.create_task(_retrying(lambda: _serve_front(settings, store)))
-            ended = asyncio.create_task(worker.ended())
-            try:
-                await asyncio.wait({front, ended}, return_when=asyncio.FIRST_COMPLETED)
-                for task in (ended, front):
-                    if task.done():
-                        task.result()
-            finally:
-                front.cancel()
-                ended.cancel()
-                await asyncio.gather(front, ended, return_exceptions=True)
-
-
-async def _serve_front(settings: Settings, store: Store) -> None:
-    async with VaryBot(store, settings.prompt_rules()) as bot:
-        await bot.login(settings.discord_token.get_secret_value())
-        await bot.connect()
-
-
-async def _retrying(serve: Callable[[], Awaitable[None]]) -> None:
-    """Serve; again after a while where Discord can't be reached, or sent what can't be read.
-
-    Raises:
-        discord.LoginFailure, discord.ConnectionClosed: the token is refused.
-        DatabaseUnusable
-    """
-    backoff: ExponentialBackoff[bool] = ExponentialBackoff()
-    while True:
-        try:
-            await serve()
-        except (discord.LoginFailure, DatabaseUnusable):
-            raise
-        except _UNREACHABLE as error:
-            if isinstance(error, discord.ConnectionClosed) and error.code == _AUTHENTICATION_FAILED:
-                raise
-            delay = backoff.delay()
-            log.warning("Discord can't be reached (%s); trying again in %.0f s.", error, delay)
-        except Exception:
-            delay = backoff.delay()
-            log.exception("The connection to Discord broke; connecting again in %.0f s.", delay)
-        else:
-            delay = backoff.delay()
-            log.warning("The connection to Discord ended; connecting again in %.0f s.", delay)
-        await asyncio.sleep(delay)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import pkgutil
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import discord
@@ -16,14 +18,20 @@ from discord import app_commands
 from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
+from discord.state import AutoShardedConnectionState
 
-from bot import text
-from bot.errors import Refused, StoreUnavailable
+from bot import metrics, text
+from bot.domain import Click
+from bot.errors import OthersPicturesOff, Refused, StoreUnavailable
+from bot.policy import Places
 from bot.prompts import PromptRules
 from bot.store import Store
 from bot.ui.buttons import Template, pressed_label
 from bot.ui.commands import same_commands
-from bot.ui.replies import DISCORD_ERRORS, say
+from bot.ui.replies import DISCORD_ERRORS, asker_of, say
+
+if TYPE_CHECKING:
+    from discord.types.gateway import InteractionCreateEvent
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +39,22 @@ _CONNECTIONS = 100
 """Connections to Discord's REST API at most. A burst reuses them: hundreds of handshakes at once
 cost more than waiting for a connection, and a full backlog costs a second."""
 
+_IDENTIFY_PERIOD = 5.5
+"""Seconds between two IDENTIFYs of one bucket: Discord's 5 (documentation, "Gateway", Max
+Concurrency), and what the first one may be late."""
+
+_ANSWERING = frozenset({"CommandTree-invoker", "discord.py: on_interaction"})
+"""Names that discord.py gives to the tasks in which interactions are answered."""
+
 COGS = "cogs"
 """The package whose modules are the features: the bot knows no more of them."""
+
+UNGOVERNED = frozenset({"settings", "privacy", "help", "account"})
+"""Commands that a server's owners can't take away from a member: rights, and what is needed to
+govern. Each checks by itself who may use it."""
+
+PICTURE_MENUS = frozenset({"Vary this picture", "Describe this picture"})
+"""Entries of a message's Apps menu that use the picture of whoever wrote it."""
 
 Interaction = discord.Interaction["VaryBot"]
 Handler = Callable[..., Awaitable[None]]
@@ -42,21 +64,45 @@ Handler = Callable[..., Awaitable[None]]
 class CommandTree(app_commands.CommandTree["VaryBot"]):
     """The command tree; its errors go to :meth:`VaryBot.report`.
 
-    Every command says that it is for servers, and for the bot installed there: left out, an
-    application's own settings decide, and those of new ones have users as well.
+    Every command says where it is, for left out, an application's own settings decide: everywhere
+    unless it says otherwise (``@app_commands.guild_only()``), in servers, in direct messages with
+    the bot and among others, be the bot installed in the server or for the user alone.
     """
 
     def __init__(self, client: VaryBot) -> None:
         super().__init__(
             client,
-            allowed_contexts=app_commands.AppCommandContext(guild=True),
-            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+            allowed_contexts=app_commands.AppCommandContext(
+                guild=True, dm_channel=True, private_channel=True
+            ),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
         )
+
+    async def interaction_check(self, interaction: Interaction, /) -> bool:
+        """Check that the bot may be used here, and say where it may not. discord.py handles no
+        error of this method."""
+        data: Any = interaction.data or {}
+        try:
+            governed = data.get("name") not in UNGOVERNED
+            await interaction.client.check_place(interaction, governed=governed)
+        except Exception as error:
+            await interaction.client.report(interaction, error)
+            return False
+        return True
 
     async def on_error(
         self, interaction: Interaction, error: app_commands.AppCommandError, /
     ) -> None:
         await interaction.client.report(interaction, error)
+
+
+class _State(AutoShardedConnectionState["VaryBot"]):
+    """What discord.py keeps: no servers. READY tells of each by a stub, which costs 1.4 kB as a
+    ``Guild``; without the guilds intent nothing more ever comes of it."""
+
+    def parse_ready(self, data: Any) -> None:
+        data["guilds"] = []
+        super().parse_ready(data)
 
 
 class VaryBot(commands.AutoShardedBot):
@@ -66,11 +112,22 @@ class VaryBot(commands.AutoShardedBot):
     Buttons and modals are found by their custom_ids alone. discord.py's own views and dynamic
     items are not used for it: they parse the whole message again for each press, an edit can
     unregister them for the whole bot, and a modal that is sent after a restart reaches none.
+
+    ``shard_ids`` are those that this process connects, of ``shard_count``; without them Discord
+    says how many there are, and this process connects them all. With ``shared`` other processes
+    connect shards too: each IDENTIFY waits for its turn among all of them.
     """
 
-    def __init__(self, store: Store, prompt_rules: PromptRules) -> None:
-        # The bot needs no voice libraries.
-        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+    def __init__(
+        self,
+        store: Store,
+        prompt_rules: PromptRules,
+        places: Places | None = None,
+        *,
+        shard_count: int | None = None,
+        shard_ids: Collection[int] = (),
+        shared: bool = False,
+    ) -> None:
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -81,21 +138,66 @@ class VaryBot(commands.AutoShardedBot):
             allowed_mentions=discord.AllowedMentions.none(),
             tree_cls=CommandTree,
             connector=aiohttp.TCPConnector(limit=0, limit_per_host=_CONNECTIONS),
+            http_trace=metrics.discord_trace(),
+            shard_count=shard_count,
         )
+        self.shard_ids = sorted(shard_ids) or None
+        self._shared = shared
+        self._identify_buckets = 1
         self.store = store
         self.prompt_rules = prompt_rules
+        self.places = places or Places()
+        self._ungoverned: set[str] = set()
         self._routes: dict[discord.InteractionType, dict[str, tuple[Template, Handler]]] = {
             discord.InteractionType.component: {},
             discord.InteractionType.modal_submit: {},
         }
 
+    def _get_state(self, **options: Any) -> _State:
+        handlers, hooks = self._handlers, self._hooks
+        return _State(
+            dispatch=self.dispatch, handlers=handlers, hooks=hooks, http=self.http, **options
+        )
+
     async def setup_hook(self) -> None:
         """Load the features, and register their commands if Discord has others."""
-        # A session that can't be resumed begins anew at this address, wherever the first began.
-        _, gateway, _ = await self.http.get_bot_gateway()
+        # A session that can't be resumed begins anew at this address, wherever the first began;
+        # so does every session where the number of shards is given.
+        _, gateway, limit = await self.http.get_bot_gateway()
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
+        self._identify_buckets = limit["max_concurrency"]
         await self.load_features()
         await self._sync_commands()
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Wait for a shard's turn to identify."""
+        if not self._shared:
+            await super().before_identify_hook(shard_id, initial=initial)
+            return
+        bucket = (shard_id or 0) % self._identify_buckets
+        try:
+            turn = f"identify/{bucket}"
+            while wait := await self.store.turns.take(turn, _IDENTIFY_PERIOD):  # noqa: ASYNC110
+                await asyncio.sleep(wait)
+        except StoreUnavailable:
+            await asyncio.sleep(_IDENTIFY_PERIOD)
+
+    def why_deaf(self) -> str | None:
+        """Say why interactions of some servers don't reach this gateway, if that is so."""
+        if not self.is_ready():
+            return "not connected yet"
+        closed = sorted(shard.id for shard in self.shards.values() if shard.is_closed())
+        return f"not connected: shards {closed}" if closed else None
+
+    async def stop_listening(self) -> None:
+        """Close the connections to the gateway."""
+        await asyncio.gather(*(shard.disconnect() for shard in self.shards.values()))
+
+    async def finish_answers(self, seconds: float) -> None:
+        """Wait until no interaction is being answered, at most so many seconds."""
+        answering = [task for task in asyncio.all_tasks() if task.get_name() in _ANSWERING]
+        if answering:
+            await asyncio.wait(answering, timeout=seconds)
 
     async def load_features(self) -> None:
         """Load every cog; no connection is needed for it."""
@@ -114,26 +216,58 @@ class VaryBot(commands.AutoShardedBot):
         ours = [command.to_dict(self.tree) for command in self.tree.get_commands()]
         return same_commands(ours, registered)
 
-    def add_button(self, template: Template, handler: Handler) -> None:
+    def add_button(self, template: Template, handler: Handler, *, governed: bool = True) -> None:
         """Let ``handler`` act on every press of a button whose custom_id fits ``template``.
 
-        What it raises is answered as a command's errors are.
+        What it raises is answered as a command's errors are. One that is not ``governed`` works
+        for members, and in channels, that a server's owners have shut out: it takes something
+        back, or checks by itself who may press it.
         """
-        self._add_route(discord.InteractionType.component, template, handler)
+        self._add_route(discord.InteractionType.component, template, handler, governed)
 
-    def add_modal(self, template: Template, handler: Handler) -> None:
+    def add_modal(self, template: Template, handler: Handler, *, governed: bool = True) -> None:
         """Let ``handler`` act on every modal that is sent whose custom_id fits ``template``."""
-        self._add_route(discord.InteractionType.modal_submit, template, handler)
+        self._add_route(discord.InteractionType.modal_submit, template, handler, governed)
 
     def _add_route(
-        self, kind: discord.InteractionType, template: Template, handler: Handler
+        self, kind: discord.InteractionType, template: Template, handler: Handler, governed: bool
     ) -> None:
         if template.prefix in self._routes[kind]:
             raise ValueError(f"two handlers for custom_ids that begin with {template.prefix}:")
         self._routes[kind][template.prefix] = (template, handler)
+        if not governed:
+            self._ungoverned.add(template.prefix)
+
+    async def check_place(self, interaction: Interaction, *, governed: bool = True) -> None:
+        """Check that the operator and the server's owners let the bot be used there, by whoever
+        it is: the one place for commands, menus, buttons and modals.
+
+        Costs no request and, but for the first in a while of a server with settings, no query.
+
+        Raises:
+            Refused, StoreUnavailable
+        """
+        if refusal := self.places.refuse(interaction.guild_id):
+            raise refusal
+        if not governed or interaction.guild_id not in self.store.guild_settings.governed:
+            return
+        policy = await self.store.guild_settings.get(interaction.guild_id)
+        if refusal := policy.refuse_use(asker_of(interaction)):
+            raise refusal
+        if not policy.others_pictures and _uses_anothers_picture(interaction):
+            raise OthersPicturesOff
+
+    def receive(self, interaction: dict[str, Any]) -> None:
+        """Begin to answer an interaction that came over HTTP, as if the gateway had brought it.
+
+        discord.py has no public way for it: this name is pinned with its version, and used here
+        alone.
+        """
+        self._connection.parse_interaction_create(cast("InteractionCreateEvent", interaction))
 
     async def on_interaction(self, interaction: Interaction) -> None:
         """Act on a button or a modal; answer what nobody knows."""
+        metrics.interaction(interaction.id, interaction.type.name)
         if interaction.type not in self._routes:
             return
         try:
@@ -148,16 +282,47 @@ class VaryBot(commands.AutoShardedBot):
         if route and (not is_component or pressed_label(interaction) is not None):
             template, handler = route
             if (numbers := template.match(custom_id)) is not None:
+                governed = template.prefix not in self._ungoverned
+                try:
+                    await self.check_place(interaction, governed=governed)
+                except Refused as refusal:
+                    if governed and is_component and template.about_generation:
+                        await self._record(interaction, numbers[0], refusal)
+                    raise
                 await handler(interaction, *numbers)
                 return
         log.warning("Interaction %s is of a component that isn't ours.", interaction.id)
         await say(interaction, text.UNKNOWN_BUTTON)
 
+    async def _record(self, interaction: Interaction, generation_id: int, refusal: Refused) -> None:
+        """Record a press that is refused before its handler sees it."""
+        message_id = interaction.message.id if interaction.message else 0
+        label = pressed_label(interaction) or ""
+        click = Click(asker_of(interaction), message_id, generation_id, None, label, {})
+
+        def refuse(*_: object) -> None:
+            raise refusal
+
+        with suppress(Refused, StoreUnavailable):
+            await self.store.requests.act(click, refuse, anywhere=True)
+
     async def _sync_commands(self) -> None:
         if await self.are_registered(self):
             log.info("The commands are as they were registered.")
             return
-        await self.tree.sync()
+        try:
+            await self.tree.sync()
+        except app_commands.CommandSyncFailure as error:
+            # What an application doesn't support as a whole, its commands may not (Discord's
+            # documentation, "Installation Context").
+            log.warning(
+                "Discord doesn't take the commands: %s. They are registered for servers alone: "
+                "switch User Install on in the developer portal, under Installation.",
+                error,
+            )
+            self.tree.allowed_installs.user = False
+            self.tree.allowed_contexts.private_channel = False
+            await self.tree.sync()
         log.info("The commands are registered anew.")
 
     async def on_ready(self) -> None:
@@ -173,7 +338,11 @@ class VaryBot(commands.AutoShardedBot):
             case Refused() | StoreUnavailable():
                 log.info("Interaction %s is refused: %r", interaction.id, error)
                 sentence = text.refusal(error)
-            case app_commands.CommandSignatureMismatch() | app_commands.CommandNotFound():
+            case (
+                app_commands.CommandSignatureMismatch()
+                | app_commands.CommandNotFound()
+                | app_commands.TransformerError()
+            ):
                 log.warning("Interaction %s is of a command that has changed.", interaction.id)
                 sentence = text.OUT_OF_DATE
             case discord.HTTPException() | aiohttp.ClientError() | OSError():
@@ -187,3 +356,14 @@ class VaryBot(commands.AutoShardedBot):
             await say(interaction, sentence)
         except DISCORD_ERRORS as failure:
             log.warning("Interaction %s can't be answered: %s", interaction.id, failure)
+
+
+def _uses_anothers_picture(interaction: Interaction) -> bool:
+    """Tell whether an entry of the Apps menu is about a message of another member's."""
+    data: Any = interaction.data or {}
+    if data.get("name") not in PICTURE_MENUS:
+        return False
+    messages: Any = data.get("resolved", {}).get("messages", {})
+    author: Any = messages.get(str(data.get("target_id")), {}).get("author", {})
+    ours = {str(interaction.user.id), str(interaction.application_id)}
+    return str(author.get("id")) not in ours

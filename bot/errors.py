@@ -8,21 +8,51 @@
     │   ├── PromptTooLong
     │   ├── EncodedPromptTooLong
     │   ├── ParameterNotAllowed
+    │   ├── ParameterInAvoid
+    │   ├── NotOffered
     │   ├── PermutationNotAllowed
     │   ├── PermissionsMissing
     │   ├── UnsupportedUpload
     │   ├── UploadTooLarge
     │   ├── QueueFull
     │   ├── UserQueueFull
-    │   ├── DailyLimitReached
+    │   ├── DailyLimitReached        whose limit it is says its ``rule``
+    │   ├── NoPicture
+    │   ├── PickGone
+    │   ├── NoConsent
+    │   ├── NotMine
+    │   ├── ServerNotAllowed
+    │   ├── DirectMessagesOff
+    │   ├── BlockedMember
+    │   ├── WrongChannel
+    │   ├── RoleNeeded
+    │   ├── NotYourButtons
+    │   ├── PausedHere
+    │   ├── BlockedWord
+    │   ├── OthersPicturesOff
+    │   ├── NotManager
+    │   ├── BadLimit
+    │   ├── TooManyWords
     │   ├── UnknownPicture
+    │   ├── WasDeleted
     │   ├── Elsewhere
     │   ├── NotYours
+    │   ├── NotDeletable
     │   ├── TooLate
     │   ├── NothingToRetry
-    │   └── NothingToFetch
+    │   ├── NothingToFetch
+    │   ├── OperatorsOnly
+    │   └── ServersOnly
     ├── StoreUnavailable             the database does not take the work now
     │   └── DatabaseUnusable         … and will not by itself
+    ├── CopyFailed                   a ledger is not copied, or not whole
+    │   ├── CantOpen
+    │   ├── NoLedger
+    │   ├── WorkersAlive
+    │   ├── HoldsOther
+    │   ├── RowsRefused
+    │   └── NotEqual
+    ├── BackupFailed                 a copy of a SQLite file could not be made
     ├── GenArtError                  the API gave no result
     │   ├── BadRequest
     │   ├── RequestTooLarge
@@ -40,10 +70,13 @@
     │   ├── NotAPicture
     │   └── HostNotAllowed
     ├── SourceUnusable               a PictureError of the picture that a generation starts from
+    ├── AddressUnusable              the process can't listen on an address of its settings
+    ├── ChartFailed                  a chart could not be drawn
     └── DeliveryFailed               Discord took the message nowhere
         ├── CardUnavailable
         ├── UploadRefused
         ├── Blocked                  by AutoMod, or as harmful
+        ├── MessageGone              it was deleted
         ├── HistoryUnreadable        nobody can tell whether it is posted already
         └── DiscordUnavailable       … now; it may take it later
 """
@@ -52,6 +85,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from enum import StrEnum
 
 from bot.domain import ErrorCode, Permission
 
@@ -104,6 +138,22 @@ class ParameterNotAllowed(Refused):
         self.allowed = allowed
 
 
+class ParameterInAvoid(Refused):
+    """What to avoid holds the parameter ``name``: it takes words alone."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class NotOffered(Refused):
+    """A client sent ``value``, which the command doesn't offer."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(value)
+        self.value = value
+
+
 class PermutationNotAllowed(Refused):
     """The prompt asks for several pictures at once: ``{red, green} bird``."""
 
@@ -132,16 +182,133 @@ class UserQueueFull(_Limit):
     """The user has ``limit`` generations waiting or running already."""
 
 
-class DailyLimitReached(_Limit):
-    """The user had ``limit`` generations in 24 hours; the next one is possible at ``free_at``."""
+class LimitRule(StrEnum):
+    """Whose limit of generations in 24 hours."""
 
-    def __init__(self, limit: int, free_at: datetime) -> None:
+    USER = "user"
+    """The operator's for each user."""
+    MEMBER = "member"
+    """The server's for each member."""
+    ROLE = "role"
+    """The server's for a role."""
+    SERVER = "server"
+    """The server's or the operator's for the whole server."""
+    TOTAL = "total"
+    """The operator's for all together."""
+
+
+class DailyLimitReached(_Limit):
+    """There were ``limit`` generations in 24 hours; the next one is possible at ``free_at``.
+
+    ``role_id`` is the role that gives the limit, if one does.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        free_at: datetime,
+        rule: LimitRule = LimitRule.USER,
+        role_id: int | None = None,
+    ) -> None:
         super().__init__(limit)
         self.free_at = free_at
+        self.rule = rule
+        self.role_id = role_id
+
+
+class ServerNotAllowed(Refused):
+    """The operator doesn't let the bot work in this server."""
+
+
+class DirectMessagesOff(Refused):
+    """The operator doesn't let the bot work in direct messages."""
+
+
+class BlockedMember(Refused):
+    """The server's owners don't let this member use the bot."""
+
+
+class WrongChannel(Refused):
+    """The server's owners let the bot be used in ``channels`` alone."""
+
+    def __init__(self, channels: Collection[int]) -> None:
+        super().__init__(channels)
+        self.channels = channels
+
+
+class RoleNeeded(Refused):
+    """The server's owners let only members with the role ``role_id`` use the bot."""
+
+    def __init__(self, role_id: int) -> None:
+        super().__init__(role_id)
+        self.role_id = role_id
+
+
+class NotYourButtons(Refused):
+    """Here only the asker presses a grid's buttons, and members with ``role_id``, if there is
+    one."""
+
+    def __init__(self, role_id: int | None) -> None:
+        super().__init__(role_id)
+        self.role_id = role_id
+
+
+class PausedHere(Refused):
+    """The server's owners let nothing new begin."""
+
+
+class BlockedWord(Refused):
+    """The prompt holds ``word``, which the server's owners don't allow."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__(word)
+        self.word = word
+
+
+class OthersPicturesOff(Refused):
+    """The server's owners don't let members use each other's pictures."""
+
+
+class NotManager(Refused):
+    """Only members with the permission Manage Server may do that."""
+
+
+class BadLimit(Refused):
+    """``value`` is no number from 0 (or ``least``) to ``most`` (``None``: any)."""
+
+    def __init__(self, value: str, most: int | None = None, least: int = 0) -> None:
+        super().__init__(value)
+        self.value = value
+        self.most = most
+        self.least = least
+
+
+class TooManyWords(_Limit):
+    """The list of blocked words has more characters than ``limit``."""
+
+
+class NoPicture(Refused):
+    """The message shows no picture that can be started from."""
+
+
+class PickGone(Refused):
+    """The message that a modal is about isn't known any more."""
+
+
+class NoConsent(Refused):
+    """The member whose picture it is lets nobody else use it."""
+
+
+class NotMine(Refused):
+    """The message isn't one of the bot's results."""
 
 
 class UnknownPicture(Refused):
     """The ledger has no such generation, or it has no such option."""
+
+
+class WasDeleted(Refused):
+    """The picture that the button is about has been deleted."""
 
 
 class Elsewhere(Refused):
@@ -150,6 +317,10 @@ class Elsewhere(Refused):
 
 class NotYours(Refused):
     """Only the asker and moderators may do that."""
+
+
+class NotDeletable(Refused):
+    """Only the asker, and members who may manage messages, may delete a picture."""
 
 
 class TooLate(Refused):
@@ -164,6 +335,14 @@ class NothingToFetch(Refused):
     """The user has no undelivered result in this server."""
 
 
+class OperatorsOnly(Refused):
+    """Only the application's owner and its team may do that."""
+
+
+class ServersOnly(Refused):
+    """That is about a server, and this is none."""
+
+
 class StoreUnavailable(VaryError):
     """The database did not take the work: locked, full, read-only, corrupt or gone."""
 
@@ -176,6 +355,80 @@ class DatabaseUnusable(StoreUnavailable):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
+        self.reason = reason
+
+
+class Side(StrEnum):
+    """Which database of a copy. The values are the words of the command line."""
+
+    FROM = "FROM"
+    TO = "TO"
+
+
+class CopyFailed(VaryError):
+    """A ledger could not be copied whole from one database into another."""
+
+
+class CantOpen(CopyFailed):
+    """One of the databases can't be used; ``reason`` is its own."""
+
+    def __init__(self, side: Side, reason: str) -> None:
+        super().__init__(side, reason)
+        self.side = side
+        self.reason = reason
+
+
+class NoLedger(CopyFailed):
+    """There is nothing to copy in the first database."""
+
+
+class WorkersAlive(CopyFailed):
+    """A worker uses one of the databases."""
+
+    def __init__(self, side: Side) -> None:
+        super().__init__(side)
+        self.side = side
+
+
+class HoldsOther(CopyFailed):
+    """The second database holds rows in ``table`` that are not the first one's."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(table)
+        self.table = table
+
+
+class RowsRefused(CopyFailed):
+    """The second database doesn't take rows of ``table``; ``reason`` is its own."""
+
+    def __init__(self, table: str, reason: str) -> None:
+        super().__init__(table, reason)
+        self.table = table
+        self.reason = reason
+
+
+class NotEqual(CopyFailed):
+    """Once everything is copied, ``table`` has other rows in one database than in the other."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(table)
+        self.table = table
+
+
+class BackupFailed(VaryError):
+    """No copy of a SQLite file was made; ``reason`` is SQLite's or the system's."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class AddressUnusable(VaryError):
+    """The process can't listen on ``address`` (``host:port``); ``reason`` is the system's."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address = address
         self.reason = reason
 
 
@@ -301,6 +554,10 @@ class SourceUnusable(VaryError):
         self.transient = cause.transient
 
 
+class ChartFailed(VaryError):
+    """The process that draws charts gave none."""
+
+
 class DeliveryFailed(VaryError):
     """Discord took the message nowhere."""
 
@@ -321,6 +578,10 @@ class Blocked(DeliveryFailed):
     """Discord refuses what the message says or links to: AutoMod, or a harmful link."""
 
     code = ErrorCode.BLOCKED
+
+
+class MessageGone(DeliveryFailed):
+    """The message that a request is about has been deleted."""
 
 
 class HistoryUnreadable(DeliveryFailed):

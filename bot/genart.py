@@ -1,8 +1,8 @@
 """The API client: the only file that does the API's HTTP.
 
-The endpoint is ``POST /imageToImage`` as the API's documentation page describes it: everything
-in the query, no body, four headers of the account's besides the key. What is asked and answered
-is put into words by :mod:`bot.genart_format`.
+The endpoints are ``POST /imageToImage`` and ``POST /describe`` as the API's documentation pages
+describe them: everything in the query, no body, four headers of the account's besides the key.
+What is asked and answered is put into words by :mod:`bot.genart_format`.
 
 Pictures are downloaded with aiohttp, which takes a third of httpx's CPU time for ten megabytes.
 """
@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
 from typing import Self, TypeVar
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import httpx
@@ -27,8 +28,9 @@ from tenacity import (
 )
 from yarl import URL
 
+from bot import metrics
 from bot.config import LOOPBACK, Settings
-from bot.domain import Result
+from bot.domain import AccountInfo, Result
 from bot.errors import (
     ApiBusy,
     ApiDisconnected,
@@ -47,7 +49,14 @@ from bot.errors import (
     RequestTooLarge,
     Unauthorized,
 )
-from bot.genart_format import Answer, read_answer, read_reason, read_retry_after
+from bot.genart_format import (
+    Answer,
+    read_answer,
+    read_descriptions,
+    read_info,
+    read_reason,
+    read_retry_after,
+)
 from bot.prompts import PATH, build_query
 
 log = logging.getLogger(__name__)
@@ -59,6 +68,7 @@ Receive = Callable[[AsyncIterator[bytes]], Awaitable[T]]
 PICTURE_BYTES = 50 * 1024 * 1024
 """Bytes of a picture that is downloaded, at most."""
 
+_INFO_TIMEOUT = 30.0
 _ANSWER_BYTES = 1024 * 1024
 _CONNECT_RETRIES = 3
 _DOWNLOAD_TIMEOUT = 120.0
@@ -132,15 +142,26 @@ class GenArt:
                 for certain that nothing was charged.
         """
         query = build_query(prompt, image_url)
-        return read_answer(await self._call("POST", f"{PATH}?{query}"))
+        with metrics.api_call():
+            return read_answer(await self._call("POST", f"{PATH}?{query}", self._timeout))
 
-    async def info(self) -> None:
+    async def describe(self, image_url: str) -> Answer:
+        """Ask for four descriptions of the picture at ``image_url``; takes some seconds or more.
+
+        Raises:
+            GenArtError: see :meth:`image_to_image`.
+        """
+        query = urlencode({"imageUrl": image_url}, quote_via=quote, safe="", errors="replace")
+        with metrics.api_call():
+            return read_descriptions(await self._call("POST", f"/describe?{query}", self._timeout))
+
+    async def info(self) -> AccountInfo:
         """Ask about the account, which costs nothing: does the API take the key?
 
         Raises:
             GenArtError
         """
-        await self._call("GET", "/info")
+        return read_info(await self._call("GET", "/info", min(self._timeout, _INFO_TIMEOUT)))
 
     async def reach(self, host: str) -> None:
         """See whether a host of pictures answers at all.
@@ -154,11 +175,11 @@ class GenArt:
         except (httpx.HTTPError, httpx.InvalidURL):
             raise PictureUnreachable from None
 
-    async def _call(self, method: str, path: str) -> bytes:
-        """Return the body of a 200."""
+    async def _call(self, method: str, path: str, seconds: float) -> bytes:
+        """Return the body of a 200 that comes within some seconds."""
         try:
             async with (
-                asyncio.timeout(self._timeout),
+                asyncio.timeout(seconds),
                 self._client.stream(method, self._url + path, headers=self._headers) as response,
             ):
                 body = await _read(response)

@@ -1,8 +1,9 @@
 """What the GenArt API is asked in, and what it answers in: text in, values out, no I/O.
 
-The fields are those of the API's documentation page for ``POST /imageToImage``. An answer has been
-paid for, so it is read field by field: what is malformed counts as missing, and only an answer that
-names no picture, or that says itself that it isn't done, is refused.
+The fields are those of the API's documentation pages for ``POST /imageToImage`` and
+``POST /describe``. An answer has been paid for, so it is read field by field: what is malformed
+counts as missing, and only an answer that names no picture and no description, or that says itself
+that it isn't done, is refused.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from pydantic import (
     field_validator,
 )
 
-from bot.domain import Kind, Option, Result
+from bot.domain import AccountInfo, Kind, Option, Result
 from bot.errors import ApiNonsense
-from bot.prompts import normalize_prompt
+from bot.prompts import PROMPT_LENGTH, clean_prompt, normalize_prompt
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,16 @@ _LETTERS = {Kind.UPSCALE: "U", Kind.VARIATION: "V"}
 _REROLL_LABEL = "🔄"
 # The marker that the service puts before a prompt to find its own result: [123], or <#123#>.
 _MARKER = re.compile(r"\s*(?:\[([0-9]{1,30})\]|<#([^\s<>]{1,60})>)")
+_HOURS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?![0-9])(?!\s*min)")
 _LINK = re.compile(r"<https?://[^\s<>]*>|https?://\S+")
+_DESCRIPTIONS = 4
+_AGAIN = Option(Kind.DESCRIBE, 0, _REROLL_LABEL, GREY, "")
+"""The button below descriptions. What the API itself offers there is of no kind that is shown."""
+_KEYCAP = re.compile(r"[0-9#*]\ufe0f?\u20e3")
+# A link behind words, whose address may hold brackets, and a title.
+_MASKED = re.compile(r"\[([^\[\]]*)\]\(\s*<?https?://(?:[^\s()<>]|\([^\s()]*\))*>?(?:\s+[^()]*)?\)")
+_ASPECT = re.compile(r"(?:--|—)(?:ar|aspect)\s+(\d+(?:\.\d+)?:\d+(?:\.\d+)?)(?!\S)", re.IGNORECASE)
+_DASH = re.compile(r"\s+(?:--|—)(?=\s|$)")
 
 
 def _without_controls(text: str) -> str:
@@ -104,6 +114,18 @@ class _ApiAnswer(_Lenient):
     height: Number | None = None
 
 
+class _ApiInfo(_Lenient):
+    subscription: Text | None = None
+    job_mode: Text | None = Field(None, alias="jobMode")
+    visibility: Text | None = Field(None, alias="visibilityMode")
+    fast_time: Text | None = Field(None, alias="fastTimeRemaining")
+    lifetime_usage: Text | None = Field(None, alias="lifetimeUsage")
+    relaxed_usage: Text | None = Field(None, alias="relaxedUsage")
+    queued_fast: Text | None = Field(None, alias="queuedJobsFast")
+    queued_relaxed: Text | None = Field(None, alias="queuedJobsRelax")
+    running: Text | None = Field(None, alias="runningJobs")
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the API answered: the result, and what it says of it.
@@ -139,6 +161,53 @@ def read_answer(body: bytes) -> Answer:
         size=(answer.width, answer.height) if answer.width and answer.height else None,
     )
     return Answer(result, answer.content)
+
+
+class _ApiDescriptions(_Lenient):
+    descriptions: list[Any] | None = None
+    id: Text | None = None
+    flags: Number | None = None
+
+
+def read_descriptions(body: bytes) -> Answer:
+    """Read the body of a 200 to ``describe``: up to four descriptions, and a button for others.
+
+    Raises:
+        ApiNonsense: it is no JSON object, or holds no description.
+    """
+    answer = _ApiDescriptions.model_validate(_read_object(body))
+    given = [text for text in answer.descriptions or [] if isinstance(text, str)]
+    found = [description for text in given if (description := read_description(text))]
+    if not found:
+        raise ApiNonsense("no descriptions")
+    descriptions = tuple(dict.fromkeys(found))[:_DESCRIPTIONS]
+    return Answer(Result((), (_AGAIN,), answer.id, flags=answer.flags, descriptions=descriptions))
+
+
+def read_description(text: str) -> str:
+    """Return a description as a prompt: without its number's emoji and links, its aspect ratio as
+    the parameter at its end. An empty string where nothing is left.
+
+    A dash that stands alone becomes a comma: the service would read two hyphens as a parameter.
+    """
+    plain = _LINK.sub(" ", _MASKED.sub(r"\1", _KEYCAP.sub(" ", text.replace("\ufffd", ""))))
+    aspect = _ASPECT.search(plain)
+    words = clean_prompt(_DASH.sub(",", _ASPECT.sub(" ", plain)))
+    end = f" --ar {aspect[1]}" if aspect else ""
+    return (words[: PROMPT_LENGTH - len(end)].rstrip() + end) if words else ""
+
+
+def read_info(body: bytes) -> AccountInfo:
+    """Read the body of a 200 to ``GET /info``: strings throughout, such as ``fastTimeRemaining``
+    of ``13.47/15.0 hours (89.78%)``; what is blank counts as missing.
+
+    Raises:
+        ApiNonsense: it is no JSON object.
+    """
+    fields = _ApiInfo.model_validate(_read_object(body)).model_dump()
+    said = {name: value.strip() or None for name, value in fields.items() if value}
+    hours = _HOURS.match(said.get("fast_time") or "")
+    return AccountInfo(**said, fast_hours=float(hours[1]) if hours else None)
 
 
 def read_reason(body: bytes, secrets: Collection[str]) -> str | None:

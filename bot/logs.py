@@ -48,6 +48,10 @@ class _Redacting(logging.Formatter):
         return _CONTROLS.sub(_escaped, line)
 
 
+def _is_about_no_endpoint(record: logging.LogRecord) -> bool:
+    return "interaction endpoint URL" not in str(record.msg)
+
+
 def set_up_logging(level: str, form: str, secrets: Iterable[str]) -> None:
     """Send the root logger to stderr. ``form`` is ``text`` or ``json``.
 
@@ -68,5 +72,7 @@ def set_up_logging(level: str, form: str, secrets: Iterable[str]) -> None:
         logging.getLogger(name).setLevel(floor)
     # That the bot has no guilds intent is by design; discord.py warns of it at every start.
     logging.getLogger("discord.state").setLevel(logging.ERROR)
+    # Each role says by itself where an Interactions Endpoint URL is set or missing.
+    logging.getLogger("discord.client").addFilter(_is_about_no_endpoint)
     for name in ("httpx", "httpcore", "alembic", "sqlalchemy"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 from bot.errors import (
     BlankPrompt,
     EncodedPromptTooLong,
+    NotOffered,
+    ParameterInAvoid,
     ParameterNotAllowed,
     PermutationNotAllowed,
     PromptTooLong,
@@ -23,7 +25,29 @@ PATH = "/imageToImage"
 """The path of the API's endpoint, below the base address."""
 
 # Two hyphens anywhere; a dash where a word begins, for the service makes two hyphens of it.
-_PARAMETER = re.compile(r"(?:(?<!-)--|(?:^|(?<=\s))—)([^\W\d_]+)")
+_MARK = r"(?:(?<!-)--|(?:^|(?<=\s))—)"
+# The value of a parameter: one word, or all up to the next parameter.
+_WORD, _WORDS = r"(?!--|—)(\S+)", r"(?!--|—)(.+?)(?=\s+(?:--|—)|$)"
+_PARAMETER = re.compile(rf"{_MARK}([^\W\d_]+)")
+
+ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16")
+"""The shapes of a picture that a member may choose, width to height."""
+
+STRENGTH = (0.0, 3.0)
+"""The least and the most that a picture can weigh (Midjourney's documentation, "Image Prompts")."""
+
+AVOID_LENGTH = 500
+"""Characters of what a member wants to avoid, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a member chose beside the prompt: the ``aspect`` of :data:`ASPECTS`, the ``strength``
+    with which the picture is followed, and words for what to ``avoid``."""
+
+    aspect: str | None = None
+    strength: float | None = None
+    avoid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +59,14 @@ class PromptRules:
     url_limit: int
     base_path: str = ""
 
-    def check(self, prompt: str, image_url: str) -> str:
-        """Return a prompt as it is stored: see :func:`clean_prompt`.
+    def check(self, prompt: str, image_url: str, choices: Choices | None = None) -> str:
+        """Return a prompt as it is stored: see :func:`clean_prompt` and :func:`with_choices`.
+
+        What was typed is held against ``parameters``; what was chosen is not.
 
         Raises:
-            BlankPrompt, EncodedPromptTooLong, ParameterNotAllowed, PermutationNotAllowed,
-            PromptTooLong
+            BlankPrompt, EncodedPromptTooLong, NotOffered, ParameterInAvoid,
+            ParameterNotAllowed, PermutationNotAllowed, PromptTooLong
         """
         if len(prompt) > PROMPT_LENGTH:  # Discord checks it, but a client could be made not to.
             raise PromptTooLong(PROMPT_LENGTH)
@@ -49,6 +75,10 @@ class PromptRules:
             raise BlankPrompt
         if name := forbidden_parameter(cleaned, self.parameters):
             raise ParameterNotAllowed(name, self.parameters)
+        if choices:
+            cleaned = with_choices(cleaned, choices)
+            if len(cleaned) > PROMPT_LENGTH:
+                raise PromptTooLong(PROMPT_LENGTH)
         if has_permutation(cleaned):
             raise PermutationNotAllowed
         length = len(request_line(self.base_path, cleaned, image_url))
@@ -83,6 +113,45 @@ def forbidden_parameter(prompt: str, allowed: Collection[str]) -> str | None:
     shown = "".join(c for c in prompt if unicodedata.category(c) != "Cf")
     names = (match[1].lower() for match in _PARAMETER.finditer(shown))
     return next((name for name in names if name not in allowed), None)
+
+
+def with_choices(prompt: str, choices: Choices) -> str:
+    """Return a clean prompt with what was chosen as parameters at its end.
+
+    A choice replaces what was typed of the same parameter. What to avoid is added to a ``--no``
+    that was typed, for the two don't contradict each other.
+
+    Raises:
+        NotOffered, PromptTooLong: Discord checks choices, but a client could be made not to.
+        ParameterInAvoid: the words to avoid hold a parameter of their own.
+    """
+    if len(choices.avoid or "") > AVOID_LENGTH:
+        raise PromptTooLong(AVOID_LENGTH)
+    added: list[str] = []
+    if choices.aspect is not None:
+        if choices.aspect not in ASPECTS:
+            raise NotOffered(choices.aspect)
+        prompt, _ = _without("ar|aspect", _WORD, prompt)
+        added.append(f"--ar {choices.aspect}")
+    if choices.strength is not None:
+        if not STRENGTH[0] <= choices.strength <= STRENGTH[1]:
+            raise NotOffered(str(choices.strength))
+        prompt, _ = _without("iw", _WORD, prompt)
+        added.append(f"--iw {choices.strength:g}")
+    if avoid := clean_prompt(choices.avoid or "").strip(" ,"):
+        if name := forbidden_parameter(avoid, ()):
+            raise ParameterInAvoid(name)
+        prompt, typed = _without("no", _WORDS, prompt)
+        added.append(f"--no {', '.join([*typed, avoid])}")
+    return " ".join([prompt, *added]).strip()
+
+
+def _without(names: str, value: str, prompt: str) -> tuple[str, list[str]]:
+    """Return a prompt without some parameters, and what was typed as their values."""
+    pattern = rf"{_MARK}(?:{names})(?=\s|$)(?:\s+{value})?"
+    found = [typed.strip(" ,") for typed in re.findall(pattern, prompt, re.IGNORECASE)]
+    rest = " ".join(re.sub(pattern, " ", prompt, flags=re.IGNORECASE).split())
+    return rest, [typed for typed in found if typed]
 
 
 def has_permutation(prompt: str) -> bool:

@@ -1,11 +1,13 @@
-"""The buttons of a card: Cancel, Try again."""
+"""The buttons of a card: Cancel, Discard, Try again."""
 
 from __future__ import annotations
 
 from discord.ext import commands
 
+from bot import text
 from bot.app import Interaction, VaryBot
-from bot.ui.buttons import CANCEL, RETRY
+from bot.domain import Click
+from bot.ui.buttons import CANCEL, DISCARD, RETRY, pressed_label
 from bot.ui.layouts import end_card
 from bot.ui.replies import asker_of, respond
 
@@ -15,8 +17,9 @@ class Cards(commands.Cog):
 
     def __init__(self, bot: VaryBot) -> None:
         self.bot = bot
-        bot.add_button(CANCEL, self.cancel)
+        bot.add_button(CANCEL, self.cancel, governed=False)
         bot.add_button(RETRY, self.retry)
+        bot.add_button(DISCARD, self.discard, governed=False)
 
     async def cancel(self, interaction: Interaction, generation_id: int) -> None:
         """Take a generation out of the queue; for the asker and for moderators."""
@@ -24,13 +27,30 @@ class Cards(commands.Cog):
             asker_of(interaction),
             generation_id,
             moderator=interaction.permissions.manage_messages,
+            label=text.CANCEL,
         )
         await interaction.response.edit_message(view=end_card(cancelled), attachments=[])
         await self.bot.store.requests.shown_end(cancelled.id)
 
+    async def discard(self, interaction: Interaction, generation_id: int) -> None:
+        """Have a result kept instead of posted; for the asker and for moderators."""
+        click = Click(
+            asker_of(interaction),
+            interaction.message.id if interaction.message else 0,
+            generation_id,
+            None,
+            pressed_label(interaction) or "",
+            {},
+        )
+        moderator = interaction.permissions.manage_messages
+        discarded = await self.bot.store.requests.discard(click, moderator=moderator)
+        await interaction.response.edit_message(view=end_card(discarded), attachments=[])
+
     async def retry(self, interaction: Interaction, generation_id: int) -> None:
         """Ask again for what failed."""
-        result = await self.bot.store.requests.retry(asker_of(interaction), generation_id)
+        result = await self.bot.store.requests.retry(
+            asker_of(interaction), generation_id, label=text.TRY_AGAIN
+        )
         await respond(interaction, self.bot.store, result)
 
 

@@ -1,4 +1,4 @@
-"""The buttons under a grid: U1-U4, 🔄, V1-V4."""
+"""The buttons under a grid that make something of it at once: U1-U4, 🔄, V1-V4, All four."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from discord.ext import commands
 
 from bot import text
 from bot.app import Interaction, VaryBot
-from bot.domain import Click, Generation
+from bot.domain import ALL_FOUR, Click, Generation
+from bot.text import pictures as words
+from bot.ui import buttons
 from bot.ui.buttons import OPTION, pressed_label
-from bot.ui.media import links
-from bot.ui.replies import DISCORD_ERRORS, NO_MENTIONS, asker_of, link, respond, respond_again
+from bot.ui.replies import DISCORD_ERRORS, NO_MENTIONS, click_of, link, respond, respond_again
 
 log = logging.getLogger(__name__)
 
@@ -28,19 +29,19 @@ class Grid(commands.Cog):
         self.bot = bot
         self._checks: dict[int, asyncio.Task[bool]] = {}
         bot.add_button(OPTION, self.press)
+        bot.add_button(buttons.ALL_FOUR, self.all_four)
 
     async def press(self, interaction: Interaction, generation_id: int, option: int) -> None:
-        """Make what a button stands for, or say where it is already."""
-        message = interaction.message
-        assert message is not None  # noqa: S101
-        click = Click(
-            asker=asker_of(interaction),
-            message_id=message.id,
-            generation_id=generation_id,
-            option=option,
-            label=pressed_label(interaction) or "",
-            links=links(message),
-        )
+        """Make what one of the API's options stands for, or say where it is already."""
+        label = pressed_label(interaction) or ""
+        await self._make(interaction, click_of(interaction, generation_id, label, option))
+
+    async def all_four(self, interaction: Interaction, generation_id: int) -> None:
+        """Post all four tiles in one message, or say where they are already."""
+        click = click_of(interaction, generation_id, words.ALL_FOUR, ALL_FOUR)
+        await self._make(interaction, click)
+
+    async def _make(self, interaction: Interaction, click: Click) -> None:
         requests = self.bot.store.requests
         result = await requests.press(click)
         await respond(interaction, self.bot.store, result)
@@ -59,7 +60,7 @@ class Grid(commands.Cog):
         However many press at once, Discord is asked once.
         """
         message_id = generation.message_id
-        if message_id is None:
+        if message_id is None or generation.is_fleeting:
             return False
         if message_id not in self._checks:
             check = asyncio.create_task(self._check(generation, message_id))
@@ -68,9 +69,8 @@ class Grid(commands.Cog):
         return await asyncio.shield(self._checks[message_id])
 
     async def _check(self, generation: Generation, message_id: int) -> bool:
-        channel = self.bot.get_partial_messageable(
-            generation.channel_id, guild_id=generation.guild_id
-        )
+        guild_id, channel_id = generation.message_place
+        channel = self.bot.get_partial_messageable(channel_id, guild_id=guild_id)
         try:
             async with asyncio.timeout(_LOOK_TIME):
                 await channel.get_partial_message(message_id).fetch()

@@ -10,7 +10,8 @@ from bot import text
 from bot.app import Interaction, VaryBot
 from bot.domain import UPLOAD_BYTES, Kind, NewGeneration, is_supported_upload
 from bot.errors import UnsupportedUpload, UploadTooLarge
-from bot.prompts import PROMPT_LENGTH
+from bot.prompts import ASPECTS, AVOID_LENGTH, PROMPT_LENGTH, STRENGTH, Choices
+from bot.text import options as words
 from bot.ui.replies import asker_of, respond
 
 
@@ -21,20 +22,40 @@ class Vary(commands.Cog):
         self.bot = bot
 
     @app_commands.command(description=text.VARY_DESCRIPTION)
-    @app_commands.describe(prompt=text.PROMPT_DESCRIPTION, image=text.IMAGE_DESCRIPTION)
-    @app_commands.guild_only()
+    @app_commands.describe(
+        prompt=text.PROMPT_DESCRIPTION,
+        image=text.IMAGE_DESCRIPTION,
+        aspect=words.ASPECT,
+        strength=words.STRENGTH,
+        avoid=words.AVOID,
+        private=words.PRIVATE,
+    )
+    @app_commands.choices(
+        aspect=[app_commands.Choice(name=aspect, value=aspect) for aspect in ASPECTS]
+    )
     async def vary(
         self,
         interaction: Interaction,
         prompt: app_commands.Range[str, 1, PROMPT_LENGTH],
         image: discord.Attachment,
+        aspect: str | None = None,
+        strength: app_commands.Range[float, STRENGTH[0], STRENGTH[1]] | None = None,
+        avoid: app_commands.Range[str, 1, AVOID_LENGTH] | None = None,
+        private: bool = False,
     ) -> None:
-        checked = self.bot.prompt_rules.check(prompt, image.url)
+        choices = Choices(aspect, strength, avoid)
+        checked = self.bot.prompt_rules.check(prompt, image.url, choices)
         if not is_supported_upload(image.filename, image.content_type):
             raise UnsupportedUpload
         if image.size > UPLOAD_BYTES:
             raise UploadTooLarge(UPLOAD_BYTES)
-        new = NewGeneration(asker_of(interaction), Kind.VARY, prompt=checked, source_url=image.url)
+        new = NewGeneration(
+            asker_of(interaction),
+            Kind.VARY,
+            prompt=checked,
+            source_url=image.url,
+            private=private,
+        )
         await respond(interaction, self.bot.store, await self.bot.store.requests.enqueue(new))
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import shlex
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sandbox.discord import LoopbackDiscord
@@ -36,6 +39,11 @@ def environment(
         "QUEUE_LIMIT": "500",
         "USER_QUEUE_LIMIT": "5",
         "DAILY_LIMIT": "0",
+        "SERVER_DAILY_LIMIT": "0",
+        "TOTAL_DAILY_LIMIT": "0",
+        "ALLOWED_GUILDS": ",",  # An empty value would leave it to .env.
+        "BLOCKED_GUILDS": ",",
+        "DM_ALLOWED": "true",
         "RETENTION_DAYS": "0",
         "LOG_LEVEL": "INFO",
         "LOG_FORMAT": "text",
@@ -44,7 +52,11 @@ def environment(
 
 
 class BotProcess:
-    """``python -m bot`` with exactly the given environment (and PATH), in ``cwd``."""
+    """``python -m bot`` with exactly the given environment (and PATH), in ``cwd``.
+
+    ``program`` is what runs with the ``arguments``: this Python. With ``grouped`` it has a process
+    group of its own, and what it starts gets its signals too.
+    """
 
     def __init__(
         self,
@@ -52,11 +64,15 @@ class BotProcess:
         settings: dict[str, str],
         arguments: Sequence[str] = ("-m", "bot"),
         cwd: Path = ROOT,
+        *,
+        program: Sequence[str] = (sys.executable, "-u"),
+        grouped: bool = False,
     ) -> None:
         self._discord = discord
         self.settings = settings
         self.arguments = arguments
         self._cwd = cwd
+        self._program, self._grouped = program, grouped and os.name == "posix"
         self._process: asyncio.subprocess.Process | None = None
         self._lines: list[str] = []
         self._reader: asyncio.Task[None] | None = None
@@ -70,6 +86,11 @@ class BotProcess:
     def pid(self) -> int:
         """The process id; ``RuntimeError`` if it was never started."""
         return self._running().pid
+
+    @property
+    def started(self) -> bool:
+        """Whether it was ever started."""
+        return self._process is not None
 
     @property
     def returncode(self) -> int | None:
@@ -103,17 +124,28 @@ class BotProcess:
 
     async def launch(self) -> None:
         """Start without waiting for the gateway."""
+        # Windows opens no socket for a process that lacks SYSTEMROOT.
+        kept = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT") if key in os.environ}
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-u",
+            *self._program,
             *self.arguments,
             cwd=self._cwd,
-            env={"PATH": os.environ["PATH"], **self.settings},
+            env={**kept, **self.settings},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            start_new_session=self._grouped,
         )
         self._reader = asyncio.create_task(self._read(self._process))
+
+    async def says(self, pattern: str, timeout: float = 30.0) -> re.Match[str]:  # noqa: ASYNC109
+        """Wait until the log has what a regular expression looks for, and return it."""
+        async with asyncio.timeout(timeout):
+            while not (found := re.search(pattern, self.log)):
+                if self.returncode is not None:
+                    raise RuntimeError(f"the bot ended\n{self.log[-4000:]}")
+                await asyncio.sleep(0.02)
+        return found
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         if process.stdout:
@@ -130,7 +162,11 @@ class BotProcess:
 
     def signal(self, number: int) -> None:
         """Send a signal."""
-        self._running().send_signal(number)
+        if not self._grouped:
+            self._running().send_signal(number)
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
 
     async def stop(self, timeout: float = 40.0) -> int:  # noqa: ASYNC109
         """Send SIGTERM, wait, return the exit status; SIGKILL after ``timeout`` seconds."""
@@ -149,5 +185,17 @@ class BotProcess:
     async def kill(self) -> int:
         """Send SIGKILL, wait, return the exit status."""
         if self.returncode is None:
-            self._running().kill()
+            self.signal(getattr(signal, "SIGKILL", signal.SIGTERM))
         return await self.wait()
+
+
+def of_command(discord: LoopbackDiscord, command: str) -> BotProcess:
+    """Return any bot as a process: ``command`` is a line as it is typed in a shell.
+
+    It inherits the environment, and gets ``DISCORD_TOKEN`` and ``DISCORD_API_URL`` besides.
+    """
+    told = {"DISCORD_TOKEN": discord.token, "DISCORD_API_URL": discord.api_url}
+    program = shlex.split(command, posix=os.name == "posix")
+    return BotProcess(
+        discord, {**os.environ, **told}, (), Path.cwd(), program=program, grouped=True
+    )

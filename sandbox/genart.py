@@ -20,17 +20,30 @@ from aiohttp import web
 
 from sandbox.pictures import make_grid
 from sandbox.serving import Signal, serve
+from sandbox.shapes import shaped, size_of
 
 Json = dict[str, Any]
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 CHANGE = web.RequestKey[Json]("change", dict)
 TRUNCATE = web.RequestKey("truncate", bool)
+INFO = {
+    "subscription": "Standard (Active monthly, renews next on <t:1717212880>)",
+    "jobMode": "",
+    "visibilityMode": "Public",
+    "fastTimeRemaining": "13.47/15.0 hours (89.78%)",
+    "lifetimeUsage": "83 images",
+    "relaxedUsage": "1 images",
+    "queuedJobsFast": "0",
+    "queuedJobsRelax": "0",
+    "runningJobs": "None",
+}
 HEADERS = ("server_id", "channel_id", "discord_token")
 
 
 @dataclass
 class Call:
-    """One call of ``imageToImage``. Times in unix seconds; ``grid`` is a PNG's bytes."""
+    """One call of ``imageToImage``, or of ``describe``, which has no prompt. Times in unix seconds;
+    ``grid`` is a PNG's bytes."""
 
     prompt: str
     image_url: str
@@ -39,6 +52,7 @@ class Call:
     grid: bytes = field(default=b"", repr=False)
     finished: float | None = None
     status: int = 0
+    describes: bool = False
 
 
 class LoopbackGenArt:
@@ -46,7 +60,8 @@ class LoopbackGenArt:
 
     ``behaviours`` is consumed one a call, the first for the next call to arrive; once it is
     empty ``default`` is. ``None`` is the normal answer. ``tile`` is the side of a tile in pixels.
-    Answers begin with a random marker where ``marked``.
+    Answers begin with a random marker where ``marked``. ``info`` replaces fields of what ``/info``
+    answers, which was asked ``info_calls`` times.
     """
 
     def __init__(self, *, delay: float = 0.05, tile: int = 1024, port: int = 0) -> None:
@@ -55,6 +70,8 @@ class LoopbackGenArt:
         self.discord_token = "loopback-account-token"  # noqa: S105
         self.api_url = self.image_host = ""
         self.calls: list[Call] = []
+        self.info: dict[str, str] = {}
+        self.info_calls = 0
         self.behaviours: deque[Behaviour | None] = deque()
         self.default: Behaviour | None = None
         self.marked = True
@@ -69,6 +86,7 @@ class LoopbackGenArt:
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/imageToImage", self._image_to_image)
+        app.router.add_post("/describe", self._describe)
         app.router.add_get("/info", self._info)
         self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
         host = await serve(self._stack, app, self._port, cancel=True)
@@ -92,13 +110,20 @@ class LoopbackGenArt:
         return None
 
     async def _info(self, request: web.Request) -> web.Response:
-        about = {"subscription": "Standard", "fastTimeRemaining": "14.2/15.0 hours (94.67%)"}
-        jobs = {"queuedJobsFast": 0, "queuedJobsRelax": 0, "runningJobs": self.in_flight}
-        return self._refusal(request) or web.json_response(about | jobs)
+        running = {"runningJobs": str(self.in_flight) if self.in_flight else "None"}
+        self.info_calls += 1
+        return self._refusal(request) or web.json_response(INFO | running | self.info)
 
     async def _image_to_image(self, request: web.Request) -> web.StreamResponse:
         query = request.query
         call = Call(query.get("prompt", ""), query.get("imageUrl", ""), time.time())
+        return await self._serve(request, call)
+
+    async def _describe(self, request: web.Request) -> web.StreamResponse:
+        call = Call("", request.query.get("imageUrl", ""), time.time(), describes=True)
+        return await self._serve(request, call)
+
+    async def _serve(self, request: web.Request, call: Call) -> web.StreamResponse:
         self.calls.append(call)
         behaviour = self.behaviours.popleft() if self.behaviours else self.default
         self.in_flight += 1
@@ -118,7 +143,7 @@ class LoopbackGenArt:
     ) -> web.StreamResponse:
         if refusal := self._refusal(request):
             return refusal
-        if not call.prompt or not call.image_url:
+        if not call.image_url or not (call.prompt or call.describes):
             return _sentence(400, "prompt and imageUrl are required")
         call.source = await self._fetch(call.image_url)
         await asyncio.sleep(self.delay)
@@ -126,12 +151,12 @@ class LoopbackGenArt:
             return response
         number = next(self._counter)
         try:
-            call.grid = await asyncio.to_thread(
-                make_grid, call.source, call.prompt, number, self.tile
-            )
+            grid = await asyncio.to_thread(make_grid, call.source, call.prompt, number, self.tile)
+            call.grid = await asyncio.to_thread(shaped, grid, call.prompt)
         except OSError:
             return _sentence(400, "imageUrl could not be read as an image")
-        body: Json = self._answer(call) | request.get(CHANGE, {})
+        answer = _descriptions(number) if call.describes else self._answer(call)
+        body: Json = answer | request.get(CHANGE, {})
         body = {key: value for key, value in body.items() if value is not None}
         if request.get(TRUNCATE):
             text = json.dumps(body)
@@ -175,8 +200,8 @@ class LoopbackGenArt:
                 {"type": 2, "style": 2, "label": label, "custom": custom}
                 for label, custom in options
             ],
-            "width": 2 * self.tile,
-            "height": 2 * self.tile,
+            "width": size_of(call.grid)[0],
+            "height": size_of(call.grid)[1],
             "taskId": base64.b64encode(task.encode()).decode(),
         }
 
@@ -187,6 +212,19 @@ class LoopbackGenArt:
         if data is None or "hm" not in request.query:
             return web.Response(status=404, text="This content is no longer available.")
         return web.Response(body=data, content_type="image/png")
+
+
+def _descriptions(number: int) -> Json:
+    """Return an answer to ``describe`` as it is documented; each number gives other words."""
+    link = "(https://goo.gl/search?artist%20Atey%20Ghailan)"
+    texts = (
+        f"An old man with a lantern, picture {number}, by [Atey Ghailan]{link} --ar 3:2 ",
+        f"A portrait in oil, picture {number}, [Atey Ghailan]{link}, soft light --ar 3:2  ",
+        f"Four lamps over a harbour at night, picture {number} --ar 3:2 ",
+        f"A quiet street after rain, picture {number}, muted colours --ar 3:2 ",
+    )
+    numbered = [f"{n}\ufe0f\u20e3 {text}" for n, text in enumerate(texts, 1)]
+    return {"id": str(time.time_ns()), "flags": 0, "descriptions": numbered}
 
 
 def _sentence(status: int, message: str) -> web.Response:

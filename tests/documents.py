@@ -21,7 +21,18 @@ def default_of(field: FieldInfo) -> str:
     if field.is_required():
         return ""
     default: object = field.get_default()
+    if default is None:
+        return ""
+    if isinstance(default, bool):
+        return str(default).lower()
     return ",".join(sorted(default)) if isinstance(default, frozenset) else str(default)
+
+
+def recommended(field: FieldInfo) -> object:
+    """Return the value that ``.env.example`` sets, where the default is not what an operator
+    should begin with."""
+    extra = field.json_schema_extra
+    return extra.get("recommended") if isinstance(extra, dict) else None
 
 
 def env_example() -> str:
@@ -31,7 +42,13 @@ def env_example() -> str:
         sentence = (field.description or "").replace("`", "") + "."
         comment = textwrap.wrap(sentence[:1].upper() + sentence[1:], 96)
         line = f"{name.upper()}={default_of(field)}"
-        line = line if field.is_required() else f"# {line}"
+        if (value := recommended(field)) is not None:
+            comment.append(
+                f"Recommended to begin with: {value}. The default is {default_of(field)}."
+            )
+            line = f"{name.upper()}={value}"
+        elif not field.is_required():
+            line = f"# {line}"
         parts.append("\n".join([*(f"# {part}" for part in comment), line]) + "\n")
     return "\n".join(parts)
 
@@ -43,7 +60,8 @@ def settings_table() -> str:
 
 def _rows() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
-        default = "required" if field.is_required() else f"`{default_of(field)}`"
+        default = default_of(field)
+        default = f"`{default}`" if default else "required" if field.is_required() else "empty"
         yield f"| `{name.upper()}` | {default} | {field.description} |\n"
 
 

@@ -36,6 +36,8 @@ class OpenApi:
         schemas = document["components"]["schemas"]
         # Discord takes ids as integers too, which its description doesn't say.
         schemas["SnowflakeType"] = {"anyOf": [schemas["SnowflakeType"], {"type": "integer"}]}
+        # Its documentation has forwards ("Message Reference Types").
+        schemas["MessageReferenceType"]["oneOf"].append({"title": "FORWARD", "const": 1})
         # Its documentation shows a field's error with a code of letters, and a 429 without a code.
         schemas["Error"]["properties"]["code"] = {"type": ["integer", "string"]}
         schemas["RatelimitedResponse"] = schemas["RatelimitedResponse"]["allOf"][1]
@@ -98,6 +100,10 @@ class OpenApi:
             if value is not None:
                 errors += self._check_object(schema, value, f"{name} {schema}")
         return errors
+
+    def check_object(self, name: str, value: Any) -> list[str]:
+        """Return what is wrong with an object that a schema describes."""
+        return self._check_object(name, value, name)
 
     def check_all(self, discord: LoopbackDiscord) -> list[str]:
         """Return what is wrong with everything that a bot and a loopback said to each other."""

@@ -3,6 +3,12 @@
 A card is an interaction's answer: it is edited through the interaction's webhook while that is
 good, which costs the channel nothing of its rate limit, and with the bot's token afterwards. A
 result is a new message; where the bot may not post one, the card becomes it.
+
+Where only answers reach the asker (:attr:`bot.domain.Generation.answer_only`), the card becomes
+the result: an edit that is made twice, because the process died after the first, shows the same.
+Once the interaction's token is void, the result comes as a direct message, whose history shows
+after a crash whether it did. What the card showed last can't be read then, so a result may come
+both ways, and never not at all; where no direct messages are taken, it is kept.
 """
 
 from __future__ import annotations
@@ -17,27 +23,48 @@ from typing import Any
 
 import discord
 from cachetools import LRUCache
+from discord import ui
 from discord.http import Route
 
-from bot import text
+from bot import metrics, text
 from bot.delivery.requests import Files, NotPossible, discord_errors, send, uploads
-from bot.domain import GRID, SOURCE, TILE, Generation, Picture, State, file_named
+from bot.domain import (
+    GRID,
+    SOURCE,
+    TILE,
+    AccountInfo,
+    Generation,
+    Kind,
+    LogBatch,
+    Picture,
+    Showing,
+    State,
+    file_named,
+)
 from bot.errors import (
     Blocked,
     CardUnavailable,
     DeliveryFailed,
     DiscordUnavailable,
     HistoryUnreadable,
+    MessageGone,
     UploadRefused,
     VaryError,
 )
-from bot.ui.buttons import OPTION, custom_ids
+from bot.text import account as account_words
+from bot.text import settings as settings_words
+from bot.ui.buttons import shown_generation
+from bot.ui.describe import description_message
 from bot.ui.layouts import Layout, end_card, grid_message, progress_card, tile_message
 from bot.ui.media import Media, media
 from bot.ui.replies import NO_MENTIONS, link
+from bot.ui.settings import showcase_message
 from bot.worker.publisher import Delivered, HostedTile, Progress
 
 log = logging.getLogger(__name__)
+
+_GONE_CODES = frozenset({10003, 10008})
+"""Discord's errors "Unknown Channel" and "Unknown Message" (its JSON error codes)."""
 
 _PAGE, _HISTORY = 100, 10_000
 _CLOCK_SKEW = timedelta(seconds=30)
@@ -74,7 +101,7 @@ class DiscordPublisher:
     # Cards.
 
     async def show_progress(self, generation: Generation, progress: Progress) -> None:
-        if generation.card_id in self._gone:
+        if generation.card_id in self._gone or not self._may_edit_card(generation):
             return
         kept = [_Kept(progress.tile.attachment_id)] if progress.tile else None
         try:
@@ -87,20 +114,35 @@ class DiscordPublisher:
                 self._gone[generation.card_id] = True
             log.info("generation %s: its card stays as it is: %r", generation.id, error)
 
-    async def show_end(self, generation: Generation, detail: str | None = None) -> bool:
+    async def show_end(
+        self,
+        generation: Generation,
+        detail: str | None = None,
+        *,
+        retried: Generation | None = None,
+    ) -> bool:
+        made = link(retried) if retried else None
         try:
-            await self._edit_card(generation, partial(end_card, generation, detail), [])
+            await self._edit_card(generation, partial(end_card, generation, detail, made), [])
         except DiscordUnavailable:
             return False
         except DeliveryFailed as error:
             log.info("generation %s: its card stays as it is: %r", generation.id, error)
             if generation.state is State.UNDELIVERED:
                 await self._tell(generation.user_id, text.undelivered(generation.guild_id))
+            elif generation.is_fleeting:
+                sentence = f"{text.heading(generation)}: {text.ending(generation, detail)}"
+                await self._tell(generation.user_id, sentence)
+        else:
+            if retried is None and generation.failed_late:
+                self._tell_of_failure(generation)
         return True
 
     async def remove_card(self, generation: Generation) -> bool:
         card_id = generation.card_id
         if card_id is None or card_id == generation.message_id:
+            return True
+        if not self._may_edit_card(generation):
             return True
         ways: list[Callable[[], Any]] = [
             self._channel(generation).get_partial_message(card_id).delete
@@ -127,8 +169,10 @@ class DiscordPublisher:
                 raise
             except DeliveryFailed as error:
                 log.info("generation %s: its answer can't be fetched: %r", generation.id, error)
+        if generation.answer_only:
+            return None
         try:
-            async for message in self._since(generation):
+            async for message in self._since(generation, self._channel(generation)):
                 asked = message.interaction_metadata
                 if asked is not None and asked.id == generation.interaction_id:
                     return message.id
@@ -148,19 +192,28 @@ class DiscordPublisher:
             return progress_card(generation, started)
 
         files = [(name, tile)]
+        direct_id = generation.direct_id
         try:
             message = await self._edit_card(generation, build, files=files)
-        except (CardUnavailable, NotPossible) as error:
+        except DeliveryFailed as error:
+            is_gone = isinstance(error, CardUnavailable | NotPossible)
+            if _rules_out_other_ways(error) or not (is_gone or generation.answer_only):
+                raise
             log.info("generation %s: a new card is posted: %r", generation.id, error)
             try:
+                channel: Any = self._channel(generation)
+                if generation.answer_only:
+                    channel = await self._direct_messages(generation.user_id)
+                    direct_id = channel.id
                 # Where the answer got lost, Discord returns the card that it took.
                 nonce = f"c{generation.interaction_id}"
-                message = await self._send(generation, build, files, NO_MENTIONS, nonce=nonce)
+                post = partial(self._send, channel, generation, build, files, NO_MENTIONS)
+                message = await post(nonce=nonce)
             except NotPossible as second:
                 raise CardUnavailable from second
         if (found := media(message).get(name)) is None:
             raise CardUnavailable
-        return HostedTile(message.id, name, found.id, found.link)
+        return HostedTile(message.id, name, found.id, found.link, direct_id)
 
     # Results.
 
@@ -181,8 +234,13 @@ class DiscordPublisher:
         return fresh if isinstance(fresh, str) and fresh != link else None
 
     async def _media(self, posted: Generation) -> dict[str, Media]:
-        """Return the attachments of a posted result; none if its message can't be seen."""
-        if posted.message_id is None:
+        """Return the attachments of a posted result; none if its message can't be seen.
+
+        Raises:
+            DiscordUnavailable
+            MessageGone
+        """
+        if posted.message_id is None or posted.is_fleeting:
             return {}
         message = self._channel(posted).get_partial_message(posted.message_id)
         try:
@@ -190,21 +248,48 @@ class DiscordPublisher:
         except DiscordUnavailable:
             raise
         except DeliveryFailed as error:
+            if getattr(error.__cause__, "code", None) in _GONE_CODES:
+                raise MessageGone from error
             log.info("generation %s: its message can't be read: %r", posted.id, error)
             return {}
 
     async def find_result(self, generation: Generation) -> Delivered | None:
+        if generation.answer_only:
+            return await self._find_answer(generation)
         if not _may_read_history(generation):
             raise HistoryUnreadable  # Discord would say that there is nothing.
         try:
-            async for message in self._since(generation):
+            async for message in self._since(generation, self._channel(generation)):
                 if found := _result_in(message, generation):
                     return found
         except NotPossible as error:
             raise HistoryUnreadable from error
         return None
 
-    async def _since(self, generation: Generation) -> AsyncGenerator[discord.Message]:
+    async def _find_answer(self, generation: Generation) -> Delivered | None:
+        """Look for a result in the answer that was to become it, and in the direct messages."""
+        webhook = self._webhook(generation)
+        try:
+            if webhook and generation.card_id is not None and generation.direct_id is None:
+                card = await send(partial(webhook.fetch_message, generation.card_id))
+                if found := _result_in(card, generation):
+                    return found
+        except DiscordUnavailable:
+            raise
+        except DeliveryFailed as error:
+            log.info("generation %s: its answer can't be read: %r", generation.id, error)
+        try:
+            direct = await self._direct_messages(generation.user_id)
+            async for message in self._since(generation, direct):
+                if found := _result_in(message, generation):
+                    return replace(found, direct_id=direct.id)
+        except NotPossible as error:
+            log.info("generation %s: no direct messages: %r", generation.id, error)
+        return None
+
+    async def _since(
+        self, generation: Generation, channel: discord.abc.Messageable
+    ) -> AsyncGenerator[discord.Message]:
         """Yield the channel's messages since the earliest that a generation's can be, the oldest
         first.
 
@@ -214,7 +299,6 @@ class DiscordPublisher:
         Raises:
             HistoryUnreadable: there are too many.
         """
-        channel = self._channel(generation)
         since = generation.posted_since() - _CLOCK_SKEW
         last = discord.Object(discord.utils.time_snowflake(since))
 
@@ -232,7 +316,11 @@ class DiscordPublisher:
         raise HistoryUnreadable
 
     async def post_grid(
-        self, generation: Generation, grid: Picture, source: Picture | None
+        self,
+        generation: Generation,
+        grid: Picture,
+        source: Picture | None,
+        parent: Generation | None,
     ) -> Delivered:
         grid_file = f"{GRID}{grid.suffix}"
         source_file = f"{SOURCE}{source.suffix}" if source else None
@@ -240,20 +328,60 @@ class DiscordPublisher:
         if source and source_file:
             files.append((source_file, source))
         build = partial(grid_message, generation, grid_file, source_file)
+        post = partial(self._post_or_fill_card, generation, build, files)
+        message_id, direct_id = await post(parent)
+        return Delivered(message_id, grid_file, source_file, direct_id)
+
+    async def post_descriptions(self, generation: Generation, source: Picture | None) -> Delivered:
+        source_file = f"{SOURCE}{source.suffix}" if source else None
+        files = [(source_file, source)] if source and source_file else []
+        build = partial(description_message, generation, source_file)
+        message_id, direct_id = await self._post_or_fill_card(generation, build, files)
+        return Delivered(message_id, None, source_file, direct_id)
+
+    async def _post_or_fill_card(
+        self,
+        generation: Generation,
+        build: Callable[[], Layout],
+        files: Files,
+        parent: Generation | None = None,
+    ) -> tuple[int, int | None]:
+        """Post a result, in reply to the ``parent``; where the bot may not, the card becomes it.
+        Return its message's id, and the channel of the direct messages if it is one of those."""
+        if generation.answer_only:
+            message, direct_id = await self._answer(generation, build, files)
+            if direct_id is None:
+                self._call_asker(generation, message.id)
+            return message.id, direct_id
         try:
-            message = await self._post(generation, build, files)
+            message = await self._post(generation, build, files, parent)
         except NotPossible as error:
             log.info("generation %s: its card becomes the result: %r", generation.id, error)
+            metrics.fell_back("card")
             message = await self._edit_card(generation, build, files=files)
             self._call_asker(generation, message.id)
-        return Delivered(message.id, grid_file, source_file)
+        return message.id, None
 
     async def post_tile(
-        self, generation: Generation, parent: Generation, tile: Picture
+        self,
+        generation: Generation,
+        parent: Generation,
+        tiles: Sequence[Picture],
+        source: Picture | None,
     ) -> Delivered:
-        name = f"{TILE.format(generation.tile)}{tile.suffix}"
-        build = partial(tile_message, generation, name)
-        files = [(name, tile)]
+        names = [
+            f"{TILE.format(number)}{tile.suffix}"
+            for number, tile in enumerate(tiles, generation.tile or 1)
+        ]
+        files = list(zip(names, tiles, strict=True))
+        source_file = f"{SOURCE}{source.suffix}" if source else None
+        if source and source_file:
+            files.append((source_file, source))
+        to_grid = link(parent) if parent.message_id else None
+        build = partial(tile_message, generation, names, source_file, to_grid)
+        if generation.answer_only:
+            message, direct_id = await self._answer(generation, build, files)
+            return Delivered(message.id, names[0], source_file, direct_id)
         try:
             message = await self._edit_card(generation, build, files=files)
         except DeliveryFailed as error:
@@ -263,28 +391,126 @@ class DiscordPublisher:
             ):
                 raise
             log.info("generation %s: its answer can't be filled: %r", generation.id, error)
-            # A reply needs the permission to read the channel's history (160002).
-            reply_to = parent.message_id if _may_read_history(generation) else None
-            message = await self._post(generation, build, files, reply_to)
+            metrics.fell_back("message")
+            message = await self._post(generation, build, files, parent)
             self._drop_answer(generation)
-        return Delivered(message.id, name)
+        return Delivered(message.id, names[0], source_file)
+
+    async def _answer(
+        self, generation: Generation, build: Callable[[], Layout], files: Files
+    ) -> tuple[discord.Message, int | None]:
+        """Let the answer become the result; once that isn't possible any more, send the result as
+        a direct message. Return the message, and the channel of the direct messages."""
+        if generation.direct_id is None:
+            try:
+                return await self._edit_card(generation, build, files=files), None
+            except DeliveryFailed as error:
+                if _rules_out_other_ways(error):
+                    raise
+                log.info("generation %s: a direct message is sent: %r", generation.id, error)
+        metrics.fell_back("direct")
+        direct = await self._direct_messages(generation.user_id)
+        return await self._post(generation, build, files, channel=direct), direct.id
+
+    # Logs and showcases.
+
+    async def post_log(self, batch: LogBatch) -> None:
+        lines = "\n".join(map(settings_words.log_line, batch.lines))
+
+        async def post() -> discord.Message:
+            return await self._client.get_partial_messageable(
+                batch.channel_id, guild_id=batch.guild_id
+            ).send(
+                view=Layout(ui.TextDisplay(lines)),
+                allowed_mentions=NO_MENTIONS,
+                nonce=f"l{batch.id}",
+                silent=True,
+            )
+
+        await send(post)
+
+    async def show(self, generation: Generation, channel_id: int) -> int:
+        channel = self._client.get_partial_messageable(channel_id, guild_id=generation.guild_id)
+        more: dict[str, Any] = {"allowed_mentions": NO_MENTIONS, "nonce": f"s{generation.id}"}
+        try:
+            original = discord.MessageReference(
+                message_id=generation.message_id or 0,
+                channel_id=generation.channel_id,
+                guild_id=generation.guild_id,
+                type=discord.MessageReferenceType.forward,
+            )
+            message = await send(partial(channel.send, reference=original, **more))
+        except DiscordUnavailable:
+            raise
+        except DeliveryFailed as error:
+            log.info("generation %s can't be forwarded: %r", generation.id, error)
+            picture = await self._shown_picture(generation)
+            build = partial(showcase_message, generation, picture, link(generation) or "")
+
+            async def post() -> discord.Message:
+                return await channel.send(view=build(), **more)
+
+            message = await send(post)
+        return message.id
+
+    async def _shown_picture(self, generation: Generation) -> str:
+        """Return a fresh link of a posted result.
+
+        Raises:
+            DeliveryFailed: it isn't there any more.
+        """
+        found = await self._media(generation)
+        named = (GRID, TILE.format(generation.tile))
+        files = [name for stem in named if (name := file_named(stem, found))]
+        if not files:
+            raise DeliveryFailed
+        return found[files[0]].link
+
+    async def unshow(self, showing: Showing) -> None:
+        channel = self._client.get_partial_messageable(showing.channel_id)
+        await send(channel.get_partial_message(showing.message_id or 0).delete)
 
     def _call_asker(self, generation: Generation, message_id: int) -> None:
         """Mention the asker in a follow-up, while the interaction allows one: the card became the
         result, and an edit notifies nobody."""
         if (webhook := self._webhook(generation)) is None:
             return
-        asker = discord.Object(generation.user_id)
         self._aside(
             partial(
                 webhook.send,
                 text.ready(generation, link(replace(generation, message_id=message_id))),
-                allowed_mentions=discord.AllowedMentions(
-                    users=[asker], roles=False, everyone=False
-                ),
+                ephemeral=generation.ephemeral,
+                allowed_mentions=_only(generation.user_id),
             ),
             f"generation {generation.id}: its asker isn't told",
         )
+
+    def _tell_of_failure(self, generation: Generation) -> None:
+        """Mention the asker in a reply to the card, or in a follow-up where only answers reach
+        them: an edit notifies nobody."""
+        if generation.card_id is None:
+            return
+        failure = f"generation {generation.id}: its asker isn't told of the failure"
+        sentence = text.failed_late(generation.user_id)
+        if generation.answer_only:
+            if webhook := self._webhook(generation):
+                follow_up = partial(
+                    webhook.send,
+                    sentence,
+                    ephemeral=generation.ephemeral,
+                    allowed_mentions=_only(generation.user_id),
+                )
+                self._aside(follow_up, failure)
+            return
+        more = _reply_to(generation, generation.card_id) if _may_read_history(generation) else {}
+        send = partial(
+            self._channel(generation).send,
+            sentence,
+            nonce=f"f{generation.id}",
+            allowed_mentions=_only(generation.user_id),
+            **more,
+        )
+        self._aside(send, failure)
 
     def _drop_answer(self, generation: Generation) -> None:
         """Delete a deferred answer that the result could not fill: it says for good that the
@@ -308,8 +534,8 @@ class DiscordPublisher:
         self._asides.add(task)
         task.add_done_callback(self._asides.discard)
 
-    async def mark_used(self, grid: Generation, used: Collection[int]) -> bool:
-        if grid.message_id is None or grid.grid_file is None:
+    async def mark_used(self, grid: Generation, used: Collection[tuple[Kind, int]]) -> bool:
+        if grid.message_id is None or grid.grid_file is None or grid.is_fleeting:
             return True
         message = self._channel(grid).get_partial_message(grid.message_id)
         view = grid_message(grid, grid.grid_file, grid.source_file, used)
@@ -318,32 +544,54 @@ class DiscordPublisher:
             if kept:
                 edit = partial(message.edit, attachments=kept, allowed_mentions=NO_MENTIONS)
                 await send(partial(edit, view=view))
+        except MessageGone:
+            raise
         except DeliveryFailed as error:
             # Old messages have a rate limit of their own (30046): colours must not matter.
             log.info("generation %s keeps its colours: %r", grid.id, error)
         return True
 
+    async def remove_message(self, guild_id: int | None, channel_id: int, message_id: int) -> None:
+        channel = self._client.get_partial_messageable(channel_id, guild_id=guild_id)
+        try:
+            await send(channel.get_partial_message(message_id).delete)
+        except DiscordUnavailable:
+            raise
+        except DeliveryFailed as error:
+            log.info("Message %s stays, or is gone already: %r", message_id, error)
+
     async def alert_operator(self, error: VaryError) -> None:
+        await self._tell_operator(text.API_KEY_REFUSED)
+
+    async def warn_of_fast_time(self, info: AccountInfo) -> None:
+        await self._tell_operator(account_words.fast_time_low(info.fast_time or ""))
+
+    async def _tell_operator(self, sentence: str) -> None:
         application = self._client.application
-        if application is None:
-            return
-        owner_id = (application.team and application.team.owner_id) or application.owner.id
-        await self._tell(owner_id, text.API_KEY_REFUSED)
+        if application is not None:
+            team = application.team
+            await self._tell((team and team.owner_id) or application.owner.id, sentence)
 
     async def _tell(self, user_id: int, sentence: str) -> None:
         """Send a direct message, if that user takes any."""
         try:
-            channel = await send(partial(self._client.create_dm, discord.Object(user_id)))
-            await send(partial(channel.send, sentence))
+            channel = await self._direct_messages(user_id)
+            await send(partial(channel.send, sentence, allowed_mentions=NO_MENTIONS))
         except DeliveryFailed as error:
             log.warning("User %s can't be told: %r", user_id, error)
 
     # Requests.
 
     def _channel(self, generation: Generation) -> discord.PartialMessageable:
-        return self._client.get_partial_messageable(
-            generation.channel_id, guild_id=generation.guild_id
-        )
+        guild_id, channel_id = generation.message_place
+        return self._client.get_partial_messageable(channel_id, guild_id=guild_id)
+
+    async def _direct_messages(self, user_id: int) -> discord.DMChannel:
+        return await send(partial(self._client.create_dm, discord.Object(user_id)))
+
+    def _may_edit_card(self, generation: Generation) -> bool:
+        """Tell whether there is a way to edit the card, as far as can be known."""
+        return not generation.is_fleeting or self._webhook(generation) is not None
 
     def _webhook(self, generation: Generation) -> discord.Webhook | None:
         """Return the interaction as the webhook that it is for 15 minutes."""
@@ -351,7 +599,10 @@ class DiscordPublisher:
         application_id = self._client.application_id
         if token is None or application_id is None:
             return None
-        return discord.Webhook.partial(application_id, token, client=self._client)
+        webhook = discord.Webhook.partial(application_id, token, client=self._client)
+        # The library sends ephemeral messages through an application's webhooks alone.
+        webhook.type = discord.WebhookType.application
+        return webhook
 
     async def _edit_card(
         self,
@@ -369,9 +620,11 @@ class DiscordPublisher:
         if generation.card_id is None:
             raise CardUnavailable
         card = self._channel(generation).get_partial_message(generation.card_id)
-        edits: list[Callable[..., Any]] = [card.edit]
+        edits: list[Callable[..., Any]] = [] if generation.is_fleeting else [card.edit]
         if webhook := self._webhook(generation):
             edits.insert(0, partial(webhook.edit_message, generation.card_id))
+        if not edits:
+            raise CardUnavailable
 
         async def edit(way: Callable[..., Any]) -> discord.Message:
             with uploads(files, text.alt_text(generation.prompt)) as opened:
@@ -389,25 +642,27 @@ class DiscordPublisher:
         generation: Generation,
         build: Callable[[], Layout],
         files: Files,
-        reply_to: int | None = None,
+        parent: Generation | None = None,
+        channel: discord.abc.Messageable | None = None,
     ) -> discord.Message:
-        """Post a message that mentions the asker and nobody else.
+        """Post a message that mentions the asker and nobody else, in reply to the ``parent``.
+
+        A reply needs the permission to read the channel's history (160002).
 
         The nonce is the interaction's id: where Discord took a message whose answer got lost, it
         returns that one instead of posting a second.
         """
-        asker = discord.Object(generation.user_id)
-        mentions = discord.AllowedMentions(everyone=False, roles=False, users=[asker])
+        mentions = _only(generation.user_id)
         more: dict[str, Any] = {"nonce": str(generation.interaction_id)}
-        if reply_to is not None:
-            more["mention_author"] = False
-            more["reference"] = discord.MessageReference(
-                message_id=reply_to, channel_id=generation.channel_id, fail_if_not_exists=False
-            )
-        return await self._send(generation, build, files, mentions, **more)
+        is_near = parent and parent.message_place == generation.message_place and not channel
+        if parent and parent.message_id and is_near and _may_read_history(generation):
+            more |= _reply_to(generation, parent.message_id)
+        place = channel or self._channel(generation)
+        return await self._send(place, generation, build, files, mentions, **more)
 
     async def _send(
         self,
+        channel: discord.abc.Messageable,
         generation: Generation,
         build: Callable[[], Layout],
         files: Files,
@@ -416,7 +671,7 @@ class DiscordPublisher:
     ) -> discord.Message:
         async def post() -> discord.Message:
             with uploads(files, text.alt_text(generation.prompt)) as opened:
-                return await self._channel(generation).send(
+                return await channel.send(
                     view=build(), files=opened, allowed_mentions=mentions, **more
                 )
 
@@ -439,6 +694,20 @@ async def _first_possible(ways: Sequence[Callable[[], Any]]) -> Any:
     return await send(ways[-1])
 
 
+def _only(user_id: int) -> discord.AllowedMentions:
+    """Let a message mention one user and nobody else."""
+    asker = discord.Object(user_id)
+    return discord.AllowedMentions(everyone=False, roles=False, users=[asker], replied_user=False)
+
+
+def _reply_to(generation: Generation, message_id: int) -> dict[str, Any]:
+    """Return what makes a message a reply to one of the same channel, if that is there still."""
+    reference = discord.MessageReference(
+        message_id=message_id, channel_id=generation.channel_id, fail_if_not_exists=False
+    )
+    return {"reference": reference, "mention_author": False}
+
+
 def _rules_out_other_ways(error: DeliveryFailed) -> bool:
     """Tell whether another way to deliver the very same can't help, or not now."""
     return isinstance(error, Blocked | DiscordUnavailable | UploadRefused)
@@ -454,13 +723,15 @@ def _result_in(message: discord.Message, generation: Generation) -> Delivered | 
     """Recognize a generation's result by its buttons, or a tile by its attachment."""
     files = media(message)
     if generation.kind.fills_answer:
-        tile = file_named(TILE.format(generation.tile), files)
+        tile = file_named(generation.file_stem, files)
         asked = message.interaction_metadata
         is_answer = asked is not None and asked.id == generation.interaction_id
         nonce = message.nonce == str(generation.interaction_id)
-        return Delivered(message.id, tile) if tile and (is_answer or nonce) else None
-    named = [OPTION.match(custom_id) for custom_id in custom_ids(message)]
-    if not any(numbers and numbers[0] == generation.id for numbers in named):
+        source = file_named(SOURCE, files)
+        return Delivered(message.id, tile, source) if tile and (is_answer or nonce) else None
+    if shown_generation(message) != generation.id:
         return None
     grid = file_named(GRID, files)
-    return Delivered(message.id, grid, file_named(SOURCE, files)) if grid else None
+    if grid is None and generation.kind is not Kind.DESCRIBE:
+        return None
+    return Delivered(message.id, grid, file_named(SOURCE, files))

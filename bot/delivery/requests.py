@@ -78,7 +78,7 @@ def uploads(files: Files, description: str) -> Generator[list[discord.File]]:
     opened = [_Upload(picture) for _, picture in files]
     try:
         yield [
-            discord.File(upload, name, description=description)
+            discord.File(upload, name, description=description or None)
             for upload, (name, _) in zip(opened, files, strict=True)
         ]
     finally:

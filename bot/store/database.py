@@ -1,179 +1,121 @@
-"""Opens the database and runs transactions in it; what is particular to SQLite."""
+"""What a database is to the rest of the store: transactions that are plain functions of a
+connection, and the migration that brings its tables up to date."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import nullcontext
-from pathlib import Path
+from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Self, TypeVar
 
-import aiosqlite
 import sqlalchemy as sa
-import sqlalchemy.event
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
-from bot.errors import DatabaseUnusable, StoreUnavailable
+from bot.errors import DatabaseUnusable
 from bot.store.tables import REVISION, alembic_version, metadata
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_BUSY_TIMEOUT_MS = 500
-"""Short: a member who presses is told within 3 seconds that it can't be saved."""
-
-_PRAGMAS = (
-    f"busy_timeout={_BUSY_TIMEOUT_MS}",
-    "journal_mode=WAL",
-    "synchronous=FULL",
-    "foreign_keys=ON",
-)
-_ERRORS = (DBAPIError, sqlite3.Error, OSError)
-_BUGS = (IntegrityError, ProgrammingError, DataError)
-"""What is wrong with a statement or its values, not with the database."""
+COPYING = f"copying {REVISION}"
+"""What a database is stamped with while a ledger is copied into it: no bot starts on a part."""
 
 
-class _Connection(aiosqlite.Connection):
-    """A connection of aiosqlite's whose thread runs whole transactions.
+class Lock(IntEnum):
+    """What writing transactions are decided under, one after the other.
 
-    aiosqlite hands each call to its thread and waits for it, about four times for one statement
-    of SQLAlchemy's. A transaction that is handed over whole costs one such hop.
+    SQLite has one writer, so every transaction that writes holds every lock. PostgreSQL has a lock
+    for each (``pg_advisory_xact_lock``), over all processes, until the transaction ends.
     """
 
-    def __init__(self, path: str, begin: str) -> None:
-        super().__init__(lambda: sqlite3.connect(path, isolation_level=None), 64)
-        self._engine = sa.create_engine(
-            "sqlite://",
-            creator=lambda: self._conn,
-            poolclass=sa.StaticPool,
-            pool_reset_on_return=None,
-            hide_parameters=True,
-        )
-
-        def on_begin(connection: sa.Connection) -> None:
-            connection.exec_driver_sql(begin)
-
-        sqlalchemy.event.listen(self._engine, "begin", on_begin)
-
-    async def run(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run ``work`` in one transaction: committed if it returns, rolled back if it raises."""
-        return await self._execute(self._transaction, work)  # pyright: ignore[reportUnknownMemberType]
-
-    def _transaction(self, work: Callable[[sa.Connection], T]) -> T:
-        with self._engine.begin() as connection:
-            return work(connection)
+    LEDGER = 1
+    """What members ask for: limits, the first of two presses, retries."""
+    CLAIMS = 2
+    """Which call of the API is next, and whether a place is free for it."""
 
 
-class Database:
-    """A SQLite file. An async context manager: opens and migrates on entry.
+class Database(ABC):
+    """A database. An async context manager: opens and migrates on entry.
 
-    Transactions are plain functions of a connection. One connection writes and one reads, so a
-    reader never waits for a writer. A writing transaction begins with the write lock: what it
-    checks still holds when it commits.
+    ``clock`` replaces the time by which processes decide about each other. ``prepare`` takes the
+    place of :func:`migrate`: what is done in the first transaction.
+
+    Raises:
+        DatabaseUnusable: on entry.
     """
 
-    def __init__(self, url: str) -> None:
-        self._path = str(sa.make_url(url).database)
-        self._writer = _Connection(self._path, "BEGIN IMMEDIATE")
-        self._reader = _Connection(self._path, "BEGIN")
-        self._others = asyncio.Lock()
-        self._file: tuple[int, int] | None = None
+    def __init__(
+        self,
+        clock: Callable[[], datetime] | None = None,
+        prepare: Callable[[sa.Connection], None] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._prepare = prepare or migrate
 
-    async def __aenter__(self) -> Self:
-        try:
-            await asyncio.to_thread(_create, self._path)
-            for connection in (self._writer, self._reader):
-                await connection
-                for pragma in _PRAGMAS:
-                    await connection.execute(f"PRAGMA {pragma}")
-            await self._writer.run(_migrate)
-        except _ERRORS as error:
-            await self._close()
-            raise DatabaseUnusable(_reason(error)) from error
-        except BaseException:
-            await self._close()
-            raise
-        self._file = self._look()
-        return self
+    @abstractmethod
+    async def __aenter__(self) -> Self: ...
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._close()
+    @abstractmethod
+    async def __aexit__(self, *error: object) -> None: ...
 
-    async def _close(self) -> None:
-        for connection in (self._reader, self._writer):
-            await connection.close()
-
+    @abstractmethod
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Return what ``work`` reads, all of it as of one moment.
 
         Raises:
             StoreUnavailable
         """
-        try:
-            return await self._reader.run(work)
-        except _BUGS:
-            raise
-        except _ERRORS as error:
-            log.error("The database could not be read: %s", _reason(error))
-            raise StoreUnavailable from error
 
-    async def write(self, work: Callable[[sa.Connection], T], *, urgent: bool = False) -> T:
-        """Run ``work`` in a transaction that holds the write lock.
+    @abstractmethod
+    async def write(
+        self,
+        work: Callable[[sa.Connection], T],
+        *,
+        urgent: bool = False,
+        lock: Lock | None = Lock.LEDGER,
+        wake: bool = False,
+        durable: bool = True,
+    ) -> T:
+        """Run ``work`` in a transaction: committed if it returns, rolled back if it raises.
 
-        What a member waits for is ``urgent``: at most one other transaction comes before it.
+        What a member waits for is ``urgent``: other work of this process holds it up as little as
+        can be. Under ``lock`` what it checks still holds when it commits; without one it must
+        decide by what its statements change alone. ``wake`` tells the workers of other processes
+        that there may be something to do. What is not ``durable`` may be lost where the database's
+        machine fails, unless something durable was written after it.
 
         Raises:
-            StoreUnavailable: nothing was written.
+            StoreUnavailable: nothing was written, or nobody can tell.
         """
-        self.check_file()
-        try:
-            async with nullcontext() if urgent else self._others:
-                return await self._writer.run(work)
-        except _BUGS:
-            raise
-        except _ERRORS as error:
-            log.error("The database could not be written: %s", _reason(error))
-            raise StoreUnavailable from error
 
     def check_file(self) -> None:
-        """Check that the file is the one that was opened.
-
-        SQLite goes on writing to a file that was deleted, and all of that would be lost.
+        """Check that the database is the one that was opened, where that can change.
 
         Raises:
             DatabaseUnusable
         """
-        if self._look() != self._file:
-            raise DatabaseUnusable("its file was deleted or replaced while the bot was running")
+        return
 
-    def _look(self) -> tuple[int, int] | None:
-        """Return what identifies the database's file, if the address names one plainly."""
-        try:
-            status = os.stat(self._path)  # noqa: PTH116
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+    def set_counters(self, connection: sa.Connection) -> None:
+        """Let the ids that the database gives out go on after those of the rows that are there,
+        where it counts them apart from the rows."""
+        return
 
-
-def _create(path: str) -> None:
-    """Create the file if need be, for its owner alone: it holds interaction tokens.
-
-    aiosqlite's thread reports a failure to open to an event loop that may be closed by then, so
-    what can't be opened is found out here.
-    """
-    sqlite3.connect(path).close()
-    Path(path).chmod(0o600)
+    def now(self, connection: sa.Connection) -> datetime:
+        """Return the time by which all processes that use the database decide."""
+        return self._clock() if self._clock else datetime.now(UTC)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """Say what the database said, without the statement and its values."""
-    return str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    said = error.orig if isinstance(error, DBAPIError) else error
+    said = getattr(said, "orig", None) or said  # SQLAlchemy's asyncpg wraps the driver's once more.
+    return str(said) or type(said).__name__
 
 
-def _migrate(connection: sa.Connection) -> None:
+def migrate(connection: sa.Connection) -> None:
     """Bring the tables to :data:`REVISION`: an empty database gets them as they are now.
 
     Alembic takes some megabytes, so it is loaded only where there is something to migrate.
@@ -183,6 +125,10 @@ def _migrate(connection: sa.Connection) -> None:
         connection.execute(alembic_version.insert().values(version_num=REVISION))
         return
     version = connection.execute(sa.select(alembic_version.c.version_num)).scalar_one()
+    if version.startswith("copying"):
+        raise DatabaseUnusable(
+            "a ledger is being copied into it: run `python -m bot copy-database` to its end"
+        )
     if version > REVISION:
         raise DatabaseUnusable("a newer version of the bot has migrated it")
     if version < REVISION:

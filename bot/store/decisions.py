@@ -7,7 +7,7 @@ writes the new rows together: a press in a burst costs a fraction of a statement
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,16 +15,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from bot.domain import (
-    GRID,
+    ALL_FOUR,
+    NOBODY,
     SOURCE,
     Asker,
     Click,
     Generation,
     Kind,
     NewGeneration,
-    Option,
     Outcome,
     State,
+    count_ahead,
     file_named,
 )
 from bot.errors import (
@@ -36,21 +37,29 @@ from bot.errors import (
     Refused,
     TooLate,
     UnknownPicture,
+    WasDeleted,
 )
-from bot.store.admission import Admission, Limits, count, is_in_time
+from bot.policy import NO_POLICY, Policy
+from bot.prompts import clean_prompt
+from bot.store.admission import Admission, Limits, is_in_time
+from bot.store.policies import read_policies
 from bot.store.rows import (
     CALL_ORDER,
     COLUMNS,
     COUNTED_STATES,
     LIVE,
+    NEEDS_CALL,
     QUEUED,
+    RUNNING,
     among,
     change,
+    count_running,
     dump_result,
     fetch,
     g,
     get,
     log_states,
+    mark_deleted,
 )
 from bot.store.tables import POSTED_TILE, clicks, generations
 
@@ -79,7 +88,8 @@ _ANSWERED = (
 
 
 def _posted_tiles() -> sa.Select[Any]:
-    """Find the posted tiles of some grids: four looks into an index for each grid."""
+    """Find the posted tiles of some grids, and all four as 0: five looks into an index for each
+    grid."""
     grid = generations.alias("grid")
     tiles = [
         sa.select(g.id)
@@ -87,7 +97,7 @@ def _posted_tiles() -> sa.Select[Any]:
         .order_by(g.id)
         .limit(1)
         .scalar_subquery()
-        for number in range(1, 5)
+        for number in range(5)
     ]
     return sa.select(grid.c.id, *tiles).where(among(grid.c.id, "grids"))
 
@@ -97,29 +107,46 @@ _TILES = _posted_tiles()
 
 @dataclass(frozen=True, slots=True)
 class EnqueueResult:
-    """What became of a request: the new generation with its place in the queue (from 1), or
-    (``repeated``) the one that there is already."""
+    """What became of a request: the new generation and how many are ``ahead`` of it in the queue
+    (``None`` where it needs no call), or (``repeated``) the one that there is already."""
 
     generation: Generation
-    place: int | None = None
+    ahead: int | None = None
     repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Somebody asks again for a generation that failed."""
+    """Somebody asks again for a generation that failed. With a ``label`` it is a press of the
+    button that shows it, and recorded as a click."""
 
     asker: Asker
     generation_id: int
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Somebody takes a generation out of the queue; a ``moderator`` may do so with anybody's."""
+    """Somebody takes a generation out of the queue; a ``moderator`` may do so with anybody's.
+    ``label`` is as with :class:`Retry`."""
 
     asker: Asker
     generation_id: int
     moderator: bool
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remix:
+    """Somebody asks for a new grid with the words ``prompt``, from the source of a grid, from its
+    ``tile`` 1 to 4, or from a tile on its own. Unchanged words mean a reroll or a variation.
+
+    ``click`` says who and where; it is no press, so it isn't recorded.
+    """
+
+    click: Click
+    prompt: str
+    tile: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +168,20 @@ class Remake:
 class Act:
     """Somebody presses a button that is no option of the API's. ``act`` does what it stands for,
     in the transaction that records the click; where it raises a :class:`Refused`, it has written
-    nothing. ``anywhere``: the button also stands on messages in other places than its result."""
+    nothing. ``anywhere``: the button also stands on messages in other places than its result.
+    ``posted``: the button stands on the result itself, which so is posted."""
 
     click: Click
     act: Callable[[sa.Connection, Generation], Any]
     anywhere: bool = False
+    posted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Somebody presses a button that only shows something; whatever it is about, it is recorded."""
+
+    click: Click
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +192,12 @@ class Answered:
     card_id: int | None
 
 
-Request = NewGeneration | Click | Act | Retry | Cancel | Fetch | Remake | Answered
+Request = NewGeneration | Click | Remix | Act | Note | Retry | Cancel | Fetch | Remake | Answered
 
 
 class Transaction:
-    """One batch in one transaction. ``known`` holds every generation that the batch names."""
+    """One batch in one transaction. ``known`` holds every generation that the batch names;
+    ``governed`` servers have settings of their own, which are read."""
 
     def __init__(
         self,
@@ -168,11 +205,14 @@ class Transaction:
         limits: Limits,
         now: datetime,
         requests: Sequence[Request],
+        governed: Collection[int] = (),
     ) -> None:
         self.connection = connection
         self.limits = limits
         self.now = now
         self.requests = requests
+        self.governed = governed
+        self.policies: dict[int, Policy] = {}
         self.known: dict[int, Generation] = {}
         self.mine: dict[tuple[int, int | None, Kind, int], int] = {}
         self.tiles: dict[tuple[int, int], int] = {}
@@ -187,9 +227,9 @@ class Transaction:
         results = [self._decide(request) for request in self.requests]
         self._insert()
         self._record_clicks(results)
-        places = self._places()
+        ahead = self._ahead()
         return [
-            replace(result, place=places.get(result.generation.id))
+            replace(result, ahead=ahead.get(result.generation.id))
             if isinstance(result, EnqueueResult) and not result.repeated
             else result
             for result in results
@@ -203,12 +243,13 @@ class Transaction:
         users: set[int] = set()
         grids: set[int] = set()
         old: set[int] = set()
+        self.policies = read_policies(self.connection, self._governed_here())
         for request in self.requests:
             match request:
                 case NewGeneration():
-                    named.add(request.asker.interaction_id)
-                case Click() | Remake():
-                    click = request.click if isinstance(request, Remake) else request
+                    named |= {request.asker.interaction_id, request.parent_id or 0}
+                case Click() | Remake() | Remix():
+                    click = request if isinstance(request, Click) else request.click
                     named |= {click.asker.interaction_id, click.generation_id}
                     users.add(click.asker.user_id)
                     grids.add(click.generation_id)
@@ -219,7 +260,7 @@ class Transaction:
                     old.add(request.generation_id)
                 case Cancel():
                     named.add(request.generation_id)
-                case Fetch() | Answered():
+                case Fetch() | Note() | Answered():
                     pass
         if named:
             self.known = get(self.connection, named)
@@ -229,7 +270,7 @@ class Transaction:
                 self.mine.setdefault((user_id, parent_id, Kind(kind), tile), id_)
         if grids:
             for grid_id, *ids in self.connection.execute(_TILES, {"grids": list(grids)}):
-                self.tiles |= {(grid_id, n): id_ for n, id_ in enumerate(ids, 1) if id_}
+                self.tiles |= {(grid_id, n): id_ for n, id_ in enumerate(ids) if id_}
         if old:
             for retry_of, id_ in self.connection.execute(_RETRIES, {"old": list(old)}):
                 self.retried[retry_of] = id_
@@ -238,10 +279,24 @@ class Transaction:
     def admission(self) -> Admission:
         """The counts that limits go by, read when the first request needs them."""
         if self._admission is None:
-            asking = (r for r in self.requests if isinstance(r, NewGeneration | Retry | Click))
-            users = {request.asker.user_id for request in asking}
-            self._admission = count(self.connection, self.limits, users, self.now)
+            users = {asker.user_id for asker in map(_asking, self.requests) if asker}
+            self._admission = Admission(
+                self.connection, self.limits, self.policies, users, self.now
+            )
         return self._admission
+
+    def _governed_here(self) -> set[int]:
+        """Return the servers of this batch whose owners chose something."""
+        guilds: set[int | None] = set()
+        for request in self.requests:
+            if isinstance(request, Remake | Remix | Act | Note):
+                guilds.add(request.click.asker.guild_id)
+            elif not isinstance(request, Answered):
+                guilds.add(request.asker.guild_id)
+        return {guild_id for guild_id in guilds if guild_id and guild_id in self.governed}
+
+    def _policy(self, asker: Asker) -> Policy:
+        return self.policies.get(asker.guild_id or 0, NO_POLICY)
 
     def _existing(self, generation_id: int) -> Generation:
         if generation_id not in self.known:
@@ -254,9 +309,12 @@ class Transaction:
         try:
             match request:
                 case NewGeneration():
-                    return self._enqueue(request)
+                    self._check_parent(request)
+                    return self._enqueue(self._with_source(request))
                 case Click():
                     return self._press(request)
+                case Remix():
+                    return self._remix(request)
                 case Remake():
                     return self._remake(request)
                 case Act():
@@ -267,22 +325,40 @@ class Transaction:
                     return self._cancel(request)
                 case Fetch():
                     return self._fetch(request.asker)
-                case Answered():
+                case Note() | Answered():
                     return None
         except Refused as error:
             return error
 
+    def _with_source(self, new: NewGeneration) -> NewGeneration:
+        """Return what a modal asks for with the source of its parent, which must be of this place
+        like a pressed button's."""
+        if new.parent_id is None:
+            return new
+        parent = self._named(new.parent_id, new.asker)
+        kept = None if parent.source_file else parent.source_url
+        return replace(
+            new,
+            source_url=new.source_url or kept,
+            private=parent.private,
+            origin=None if new.tile else parent.origin,
+        )
+
     def _enqueue(self, new: NewGeneration) -> EnqueueResult:
         if known := self.known.get(new.asker.interaction_id):
             return EnqueueResult(known, repeated=True)  # Discord may tell of one twice.
+        if new.result is None:
+            self._check_work(new)
+        asker = replace(new.asker, answer_only=new.answer_only)
         if new.kind.calls_api and new.result is None:
-            self._admit(new.asker)
+            self._admit(asker)
         generation = Generation(
             id=new.asker.interaction_id,
             state=State.QUEUED,
             created_at=self.now,
             token_at=self.now,
-            **_values(new.asker),
+            spoiler=self._policy(new.asker).is_spoiler(new.asker),
+            **_values(asker),
             **_values(new),
         )
         self.known[generation.id] = generation
@@ -295,59 +371,112 @@ class Transaction:
         missing = asker.missing_permissions
         if missing and not is_in_time(self.connection, self.limits, self.admission.waiting):
             raise PermissionsMissing(missing)
-        if error := self.admission.admit(asker.user_id, self.now):
-            raise error
+        self.admission.admit(asker)
+
+    def _check_work(self, new: NewGeneration) -> None:
+        """Refuse what the server's owners don't allow."""
+        policy = self._policy(new.asker)
+        refusal = policy.refuse_work(new.asker)
+        if refusal is None and new.kind.calls_api:
+            refusal = policy.refuse_words(new.prompt)
+        if refusal:
+            raise refusal
+
+    def _check_presser(self, asker: Asker, grid: Generation) -> None:
+        if refusal := self._policy(asker).refuse_press(asker, grid.user_id):
+            raise refusal
+
+    def _check_parent(self, new: NewGeneration) -> None:
+        """Refuse a grid that starts from one whose buttons the asker may not press."""
+        if new.parent_id is None or self._policy(new.asker) is NO_POLICY:
+            return
+        if new.parent_id not in self.known:
+            self.known |= get(self.connection, [new.parent_id])
+        if parent := self.known.get(new.parent_id):
+            self._check_presser(new.asker, parent)
 
     def _press(self, click: Click) -> EnqueueResult:
         if known := self.known.get(click.asker.interaction_id):
             return EnqueueResult(known, repeated=True)
-        parent, option = self._pressed(click)
-        if parent.state is not State.POSTED:
-            parent = self._recognize(parent, click)
-        own = self.mine.get((click.asker.user_id, parent.id, option.kind, option.tile))
-        posted = self.tiles.get((parent.id, option.tile)) if not option.kind.calls_api else None
-        if existing := posted or own:
-            return EnqueueResult(self._existing(existing), repeated=True)
-        return self._enqueue(_from_click(click, parent, option))
-
-    def _pressed(self, click: Click) -> tuple[Generation, Option]:
         parent = self._named(click.generation_id, click.asker)
-        options = parent.result.options if parent.result else ()
-        if click.option is None or not 0 <= click.option < len(options):
-            raise UnknownPicture
-        return parent, options[click.option]
+        self._check_presser(click.asker, parent)
+        kind, tile = _asked_by(click, parent)
+        return self._make(click, self._posted(parent, click), kind, tile)
 
-    def _recognize(self, parent: Generation, click: Click) -> Generation:
-        """Record that a result is posted: its worker died before it could, but here is a press."""
+    def _make(self, click: Click, parent: Generation, kind: Kind, tile: int) -> EnqueueResult:
+        """Put into the queue what is made from a picture with the same words, unless it is there:
+        a posted tile for everybody, else what that user waits for."""
+        own = self.mine.get((click.asker.user_id, parent.id, kind, tile))
+        posted = self.tiles.get((parent.id, tile)) if not kind.calls_api else None
+        if existing := posted or own:
+            found = self._existing(existing)
+            # An ephemeral tile may be gone from its asker's screen: it is cut anew.
+            if not (found.is_fleeting and found.state is State.POSTED):
+                return EnqueueResult(found, repeated=True)
+        return self._enqueue(_from_click(click, parent, kind, tile, parent.prompt))
+
+    def _remix(self, remix: Remix) -> EnqueueResult:
+        click = remix.click
+        if known := self.known.get(click.asker.interaction_id):
+            return EnqueueResult(known, repeated=True)
+        parent = self._named(click.generation_id, click.asker)
+        self._check_presser(click.asker, parent)
+        parent = self._posted(parent, click)
+        is_tile = parent.kind is Kind.UPSCALE
+        if is_tile and (remix.tile or not parent.tile):
+            raise UnknownPicture
+        if remix.prompt != clean_prompt(parent.prompt):
+            new = _from_click(click, parent, Kind.REMIX, remix.tile, remix.prompt)
+            return self._enqueue(new)
+        kind = Kind.VARIATION if is_tile or remix.tile else Kind.REROLL
+        return self._make(click, parent, kind, remix.tile)
+
+    def _posted(self, parent: Generation, click: Click) -> Generation:
+        """Return a generation as posted. Its worker may have died before it could record that,
+        but here is a press on a message with its file; descriptions have none."""
+        if parent.state is State.POSTED:
+            return parent
+        place = click.asker.channel_id
+        file = file_named(parent.file_stem, click.links)
+        if parent.needs_call or (file is None and parent.kind is not Kind.DESCRIBE):
+            raise UnknownPicture
         (recognized,) = change(
             self.connection,
             g.id == parent.id,
             state=State.POSTED,
             message_id=click.message_id,
-            grid_file=file_named(GRID, click.links),
+            grid_file=file,
             source_file=file_named(SOURCE, click.links),
             finished_at=self.now,
             card_due=True,
+            direct_id=None if parent.channel_id == place else place,
         )
         self.known[parent.id] = recognized
         return recognized
 
     def _remake(self, remake: Remake) -> EnqueueResult:
-        change(self.connection, g.id == remake.repeated, message_id=None)
+        mark_deleted(self.connection, self.now, g.id == remake.repeated)
         self.tiles = {tile: id_ for tile, id_ in self.tiles.items() if id_ != remake.repeated}
         return self._press(remake.click)
 
     def _act(self, act: Act) -> Any:
         asker = None if act.anywhere else act.click.asker
-        return act.act(self.connection, self._named(act.click.generation_id, asker))
+        generation = self._named(act.click.generation_id, asker)
+        if act.posted:
+            generation = self._posted(generation, act.click)
+        return act.act(self.connection, generation)
 
     def _named(self, generation_id: int, asker: Asker | None) -> Generation:
         """Return the generation that a button is about; it must be of the ``asker``'s place."""
         generation = self.known.get(generation_id)
-        if generation is None:
+        if generation is None or generation.user_id == NOBODY:
             raise UnknownPicture
-        if asker and generation.place != (asker.guild_id, asker.channel_id):
+        if asker and generation.private and asker.user_id != generation.user_id:
+            raise UnknownPicture  # Nobody else is shown its buttons.
+        if asker and not generation.is_at(asker):
             raise Elsewhere
+        if generation.deleted_at:
+            raise WasDeleted
         return generation
 
     def _retry(self, retry: Retry) -> EnqueueResult:
@@ -365,6 +494,8 @@ class Transaction:
             tile=old.tile,
             retry_of=old.id,
             result=old.result,  # What is paid for already is only delivered.
+            private=old.private,
+            origin=old.origin,
         )
         result = self._enqueue(new)
         self.retried[old.id] = result.generation.id
@@ -374,24 +505,9 @@ class Transaction:
         generation = self._named(cancel.generation_id, cancel.asker)
         if cancel.asker.user_id != generation.user_id and not cancel.moderator:
             raise NotYours
-        for cancelled in self._cancel_rows(g.id == generation.id):
+        for cancelled in cancel_rows(self.connection, self.now, g.id == generation.id):
             return cancelled
         raise TooLate
-
-    def _cancel_rows(self, which: sa.ColumnElement[bool]) -> list[Generation]:
-        """Cancel queued rows that nobody paid for yet. No worker owns their cards: where the front
-        doesn't show the end, one takes them over."""
-        return change(
-            self.connection,
-            which,
-            QUEUED,
-            g.result.is_(None),
-            state=State.CANCELLED,
-            finished_at=self.now,
-            card_due=True,
-            worker=None,
-            lease_until=self.now + ANSWER_TIME,
-        )
 
     def _fetch(self, asker: Asker) -> EnqueueResult:
         own = g.user_id == asker.user_id
@@ -414,10 +530,12 @@ class Transaction:
             card_due=False,
             not_before=self.now + ANSWER_TIME,
             attempts=0,
+            discarded=False,
             started_at=None,
             finished_at=None,
             error=None,
-            **_values(asker),
+            direct_id=None,
+            **(_values(asker) | {"answer_only": sa.or_(g.private, sa.literal(asker.answer_only))}),
         ):
             return EnqueueResult(generation)
         raise NothingToFetch
@@ -433,7 +551,7 @@ class Transaction:
         if seen:
             self.connection.execute(_ANSWERED, seen)
         if unseen := [answer.generation_id for answer in answers if answer.card_id is None]:
-            self._cancel_rows(g.id.in_(unseen))
+            cancel_rows(self.connection, self.now, g.id.in_(unseen))
             change(self.connection, g.id.in_(unseen), QUEUED, state=State.UNDELIVERED)
 
     def _insert(self) -> None:
@@ -451,12 +569,11 @@ class Transaction:
             log_states(self.new)
 
     def _record_clicks(self, results: Sequence[Any]) -> None:
-        pressed: dict[int, tuple[Click, Any]] = {}
+        pressed: dict[int, tuple[_Press, Any]] = {}
         for request, result in zip(self.requests, results, strict=True):
-            if isinstance(request, Click | Act):
-                click = request.click if isinstance(request, Act) else request
+            if press := _press_of(request):
                 # The first counts, where one is told twice.
-                pressed.setdefault(click.asker.interaction_id, (click, result))
+                pressed.setdefault(press.asker.interaction_id, (press, result))
             elif isinstance(request, Remake):
                 query = clicks.update().where(clicks.c.id == request.click.asker.interaction_id)
                 self.connection.execute(query.values(outcome=_outcome(result)))
@@ -467,41 +584,125 @@ class Transaction:
         rows = [
             {
                 "id": id_,
-                "user_id": click.asker.user_id,
-                "guild_id": click.asker.guild_id,
-                "generation_id": click.generation_id,
-                "label": click.label,
+                "user_id": press.asker.user_id,
+                "guild_id": press.asker.guild_id,
+                "generation_id": press.generation_id,
+                "label": press.label,
                 "clicked_at": self.now,
                 "outcome": _outcome(result),
             }
-            for id_, (click, result) in pressed.items()
+            for id_, (press, result) in pressed.items()
         ]
         if rows:
             self.connection.execute(clicks.insert(), rows)
         for row in rows:
             log.info("click on generation %(generation_id)s: %(label)s: %(outcome)s", row)
 
-    def _places(self) -> dict[int, int]:
+    def _ahead(self) -> dict[int, int]:
         calls = [generation.id for generation in self.new if generation.needs_call]
         if not calls:
             return {}
+        running = count_running(self.connection)
         rows = self.connection.execute(_PLACES, {"ids": calls})
-        return {row.id: row.place for row in rows}
+        concurrency = self.limits.concurrency
+        return {row.id: count_ahead(row.place, running, concurrency) for row in rows}
 
 
-def _from_click(click: Click, parent: Generation, option: Option) -> NewGeneration:
-    """Say what a press asks for: a tile is cut from the grid, a grid starts from a tile or from
-    its parent's source."""
-    file = parent.grid_file if option.tile else parent.source_file
+def discard(
+    connection: sa.Connection, generation: Generation, *, user_id: int, moderator: bool
+) -> Generation:
+    """Note that the result of a generation that runs is to be kept, not posted.
+
+    Raises:
+        NotYours, TooLate
+    """
+    if user_id != generation.user_id and not moderator:
+        raise NotYours
+    for discarded in change(connection, g.id == generation.id, RUNNING, NEEDS_CALL, discarded=True):
+        return discarded
+    raise TooLate
+
+
+def cancel_rows(
+    connection: sa.Connection, now: datetime, *which: sa.ColumnElement[bool]
+) -> list[Generation]:
+    """Cancel queued rows that nobody paid for yet. No worker owns their cards: where the front
+    doesn't show the end, one takes them over."""
+    return change(
+        connection,
+        *which,
+        QUEUED,
+        g.result.is_(None),
+        state=State.CANCELLED,
+        finished_at=now,
+        card_due=True,
+        worker=None,
+        lease_until=now + ANSWER_TIME,
+    )
+
+
+def _from_click(
+    click: Click, parent: Generation, kind: Kind, tile: int, prompt: str
+) -> NewGeneration:
+    """Say what is asked for: tiles are cut from the grid; a new grid starts from a tile, which may
+    stand on its own, or from its parent's source."""
+    from_result = bool(tile) or Kind.UPSCALE in {kind, parent.kind}
+    file = parent.grid_file if from_result else parent.source_file
     fresh = click.links.get(file or "")
     return NewGeneration(
         asker=click.asker,
-        kind=option.kind,
-        prompt=parent.prompt,
-        source_url=fresh or (None if option.tile else parent.source_url),
+        kind=kind,
+        prompt=prompt,
+        source_url=fresh or (None if from_result else parent.source_url),
         parent_id=parent.id,
-        tile=option.tile,
+        tile=tile,
+        private=parent.private,
+        origin=None if from_result else parent.origin,
     )
+
+
+def _asked_by(click: Click, parent: Generation) -> tuple[Kind, int]:
+    """Return what kind of work the pressed button asks for, and of which tile."""
+    if click.option == ALL_FOUR and parent.kind.calls_api:
+        return Kind.UPSCALE, 0
+    options = parent.result.options if parent.result else ()
+    if click.option is None or not 0 <= click.option < len(options):
+        raise UnknownPicture
+    option = options[click.option]
+    return option.kind, option.tile
+
+
+def _asking(request: Request) -> Asker | None:
+    """Return who may ask for a new generation by a request."""
+    match request:
+        case NewGeneration() | Retry() | Click():
+            return request.asker
+        case Remix() | Remake():
+            return request.click.asker
+        case _:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Press:
+    """What the ledger keeps of a press."""
+
+    asker: Asker
+    generation_id: int
+    label: str
+
+
+def _press_of(request: Request) -> _Press | None:
+    """Return the press that a request is, if it is one."""
+    match request:
+        case Click():
+            return _Press(request.asker, request.generation_id, request.label)
+        case Act(click=click) | Note(click=click):
+            return _Press(click.asker, click.generation_id, click.label)
+        case Retry(label=str(label)) | Cancel(label=str(label)):
+            return _Press(request.asker, request.generation_id, label)
+        case _:
+            return None
 
 
 def _values(part: Asker | NewGeneration) -> dict[str, Any]:

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from bot.config import Settings
-from bot.domain import TOKEN_LIFETIME, ErrorCode, Generation, Result, State
-from bot.store.database import Database
+from bot.domain import TOKEN_LIFETIME, ErrorCode, Generation, Kind, Result, State
+from bot.store.database import Database, Lock
 from bot.store.rows import (
     CALL_ORDER,
     COLUMNS,
+    HAS_PROMPT,
     LIVE,
     NEEDS_CALL,
     QUEUED,
     RUNNING,
     card_done,
     change,
+    count_running,
     dump_result,
     fetch,
     g,
+    generation_of,
     get,
+    log_states,
     queue_order,
     typical_duration,
 )
-from bot.store.tables import IS_CALL, POSTED_TILE, clicks, generations
-
-LEASE = timedelta(seconds=10)
-"""A worker silent this long counts as dead."""
+from bot.store.tables import (
+    IS_CALL,
+    POSTED_CHILD,
+    POSTED_TILE,
+    UtcDateTime,
+    generations,
+    workers,
+)
+from bot.store.workers import REGISTERED, Workers
 
 PREPARE_TIME = timedelta(seconds=1)
 """How long a row that is being prepared keeps a place at the API free for itself."""
@@ -41,30 +47,38 @@ LONGEST_DELAY = timedelta(minutes=5)
 """The most that a row is put off. One that is put off for longer was so by a clock that has been
 set back since, and is due."""
 
-_OWNED = sa.or_(RUNNING, g.card_due)
-"""What a worker owns: work, and cards that don't show yet that it is over."""
-
 _CALLED = sa.and_(RUNNING, NEEDS_CALL, g.called_at.is_not(None))
-_BUSY_PLACES = sa.select(sa.func.count()).where(
-    RUNNING,
-    NEEDS_CALL,
-    sa.or_(
-        g.called_at.is_not(None),
-        sa.and_(g.started_at > sa.bindparam("prepared"), g.started_at <= sa.bindparam("now")),
-    ),
+_BUSY_PLACES = (
+    sa.select(sa.func.count())
+    .where(RUNNING, NEEDS_CALL)
+    .where(
+        sa.or_(
+            g.called_at.is_not(None),
+            sa.and_(g.started_at > sa.bindparam("prepared"), g.started_at <= sa.bindparam("now")),
+        )
+    )
+    .correlate(None)
+    .scalar_subquery()
 )
 _WAITING = (
     sa.select(*COLUMNS).join(CALL_ORDER, CALL_ORDER.c.id == g.id).order_by(CALL_ORDER.c.place)
 )
 
 
+# Another transaction may have claimed or cancelled it since. Not as an index knows it: PostgreSQL
+# would find the queue a second time by that, and compare each row of it with each.
+_STILL_QUEUED = g.state.concat("") == State.QUEUED
+
+
 def _candidates(order: sa.Subquery) -> sa.Select[tuple[int]]:
     return (
         sa.select(g.id)
         .join(order, order.c.id == g.id)
+        .where(_STILL_QUEUED)
         .where(sa.or_(g.not_before <= sa.bindparam("now"), g.not_before > sa.bindparam("far")))
         .order_by(order.c.place)
         .limit(sa.bindparam("limit"))
+        .with_for_update(of=generations, skip_locked=True)
     )
 
 
@@ -76,12 +90,42 @@ _SLOW_CHANNELS = (
     .where(g.started_at <= sa.bindparam("prepared"))
     .correlate(None)
 )
-_CALLS = _candidates(CALL_ORDER).where(g.channel_id.not_in(_SLOW_CHANNELS))
-_CALLS_OF_OTHER_PROMPTS = _CALLS.where(g.prompt.not_in(_RUNNING_PROMPTS))
-_HELD_UP = sa.select(g.id).where(QUEUED, NEEDS_CALL, g.prompt.in_(_RUNNING_PROMPTS))
+_USED = sa.union(
+    sa.select(g.kind, g.tile).where(POSTED_TILE, g.parent_id == sa.bindparam("grid")),
+    sa.select(g.kind, g.tile).where(POSTED_CHILD, g.parent_id == sa.bindparam("grid")),
+)
+_CALLS = _candidates(CALL_ORDER).where(
+    g.channel_id.not_in(_SLOW_CHANNELS), sa.bindparam("places") > _BUSY_PLACES
+)
+_CALLS_OF_OTHER_PROMPTS = _CALLS.where(sa.or_(~HAS_PROMPT, g.prompt.not_in(_RUNNING_PROMPTS)))
+_HELD_UP = sa.select(g.id).where(QUEUED, NEEDS_CALL, HAS_PROMPT, g.prompt.in_(_RUNNING_PROMPTS))
 _OTHERS = _candidates(queue_order(sa.not_(NEEDS_CALL), sa.not_(IS_CALL))).where(
     g.channel_id.not_in(sa.bindparam("busy", expanding=True))
 )
+
+
+def _claim(candidates: sa.Select[tuple[int]]) -> sa.Executable:
+    """Return the statement that claims: one, so that its lock is held as shortly as can be."""
+    # A common table expression, which is read once: it locks the rows that it finds.
+    found = candidates.cte("found")
+    at = sa.bindparam("now", type_=UtcDateTime)
+    return (
+        generations.update()
+        .where(g.id.in_(sa.select(found.c.id)))
+        .where(sa.exists(REGISTERED.where(workers.c.name == sa.bindparam("me")).correlate(None)))
+        .values(
+            state=State.RUNNING,
+            started_at=sa.case((g.result.is_(None), at), else_=g.started_at),
+            worker=sa.bindparam("me"),
+            lease_until=None,
+        )
+        .returning(*COLUMNS)
+    )
+
+
+_CLAIM_CALL = _claim(_CALLS)
+_CLAIM_CALL_OF_OTHER_PROMPT = _claim(_CALLS_OF_OTHER_PROMPTS)
+_CLAIM_OTHERS = _claim(_OTHERS)
 
 
 class Queue:
@@ -93,12 +137,12 @@ class Queue:
         database: Database,
         settings: Settings,
         clock: Callable[[], datetime],
-        worker: str | None = None,
+        workers: Workers,
     ) -> None:
         self._database = database
-        self._retention = timedelta(days=settings.retention_days)
         self._clock = clock
-        self._worker = worker or _worker_name()
+        self._workers = workers
+        self._worker = workers.name
 
     # What is read.
 
@@ -111,6 +155,17 @@ class Queue:
         """Return what waits for the API, in the order in which it will be called."""
         return await self._database.read(lambda connection: fetch(connection, _WAITING))
 
+    async def running(self) -> int:
+        """Return how many generations are being prepared for the API, or asked of it."""
+        return await self._database.read(count_running)
+
+    async def discarded(self) -> set[int]:
+        """Return what runs though its asker doesn't want the result posted."""
+        query = sa.select(g.id).where(RUNNING, g.discarded)
+        return await self._database.read(
+            lambda connection: set(connection.execute(query).scalars())
+        )
+
     async def postponed(self) -> list[Generation]:
         """Return what needs no call and waits to be tried again."""
         query = sa.select(*COLUMNS).where(QUEUED, sa.not_(NEEDS_CALL), g.attempts > 0)
@@ -122,12 +177,14 @@ class Queue:
             lambda connection: set(connection.execute(_HELD_UP).scalars())
         )
 
-    async def used_tiles(self, generation_id: int) -> set[int]:
-        """Return the tiles of a grid that have been upscaled."""
-        query = sa.select(g.tile).where(POSTED_TILE, g.parent_id == generation_id).distinct()
-        return await self._database.read(
-            lambda connection: set(connection.execute(query).scalars())
-        )
+    async def used(self, grid_id: int) -> set[tuple[Kind, int]]:
+        """Return what was made from a grid and is posted: each kind, with its tile or 0."""
+
+        def read(connection: sa.Connection) -> set[tuple[Kind, int]]:
+            rows = connection.execute(_USED, {"grid": grid_id})
+            return {(Kind(kind), tile) for kind, tile in rows}
+
+        return await self._database.read(read)
 
     async def typical_duration(self) -> timedelta | None:
         """Return the median time of the last generations that called the API."""
@@ -142,69 +199,61 @@ class Queue:
         holds up nobody but its channel. Without ``equal_prompts`` never two with the same prompt:
         an API that finds a result by its prompt alone would mix them up.
         """
-        now = self._clock()
-        candidates = _CALLS if equal_prompts else _CALLS_OF_OTHER_PROMPTS
-
-        def claim(connection: sa.Connection) -> Generation | None:
-            times = {"prepared": now - PREPARE_TIME, "now": now}
-            busy = connection.execute(_BUSY_PLACES, times)
-            if busy.scalar_one() >= concurrency:
-                return None
-            claimed = self._claim(connection, candidates, now, {"limit": 1})
-            return next(iter(claimed), None)
-
-        return await self._database.write(claim)
+        query = _CLAIM_CALL if equal_prompts else _CLAIM_CALL_OF_OTHER_PROMPT
+        values = {"limit": 1, "places": concurrency}
+        claimed = await self._claim(query, values, Lock.CLAIMS)
+        return next(iter(claimed), None)
 
     async def claim_others(self, busy_channels: Collection[int], limit: int) -> list[Generation]:
         """Take up to ``limit`` generations that need no call (any more): tiles to cut, results to
         deliver. Users take turns here too; what belongs to ``busy_channels`` is passed over."""
-        now = self._clock()
         values = {"limit": limit, "busy": list(busy_channels)}
-        return await self._database.write(
-            lambda connection: self._claim(connection, _OTHERS, now, values)
-        )
+        return await self._claim(_CLAIM_OTHERS, values, None)
 
-    def _claim(
-        self,
-        connection: sa.Connection,
-        candidates: sa.Select[tuple[int]],
-        now: datetime,
-        values: Mapping[str, object],
+    async def _claim(
+        self, query: sa.Executable, values: Mapping[str, object], lock: Lock | None
     ) -> list[Generation]:
+        """Claim, for a worker that is known; where its row is taken away, nothing is claimed until
+        its next heartbeat."""
+        if not self._workers.joined:
+            await self._workers.heartbeat()
+        now = self._clock()
         times = {"now": now, "far": now + LONGEST_DELAY, "prepared": now - PREPARE_TIME}
-        found = connection.execute(candidates, {**times, **values})
-        claimed = list(found.scalars())
-        if not claimed:
-            return []
-        started = sa.case((g.result.is_(None), now), else_=g.started_at)
-        owned = {"worker": self._worker, "lease_until": now + LEASE}
-        state = {"state": State.RUNNING, "started_at": started, **owned}
-        return change(connection, g.id.in_(claimed), **state)
+        values = {**times, **values, "me": self._worker}
+        rows = await self._database.write(
+            lambda connection: connection.execute(query, values).mappings().all(), lock=lock
+        )
+        claimed = [generation_of(row) for row in rows]
+        log_states(claimed)
+        return claimed
 
     async def start_call(self, generation_id: int, concurrency: int) -> bool:
         """Record that the API is about to be called, if a place is free: what comes of the call is
         unknown from here on, until there is an answer."""
-        places = sa.select(sa.func.count()).where(_CALLED)
-
-        def start(connection: sa.Connection) -> bool:
-            if connection.execute(places).scalar_one() >= concurrency:
-                return False
-            values = {"called_at": self._clock()}
-            return bool(change(connection, g.id == generation_id, self._mine(), **values))
-
-        return await self._database.write(start)
+        # Without itself: the database may have committed this once without saying so.
+        others = sa.select(sa.func.count()).where(_CALLED, g.id != generation_id).correlate(None)
+        free = others.scalar_subquery() < concurrency
+        values = {"called_at": self._clock()}
+        started = await self._database.write(
+            lambda connection: change(
+                connection, g.id == generation_id, self._mine(), free, **values
+            ),
+            lock=Lock.CLAIMS,
+        )
+        return bool(started)
 
     # What is owned.
 
-    async def heartbeat(self) -> None:
-        """Record that this worker is alive."""
-        mine = sa.and_(_OWNED, g.worker == self._worker)
-        await self._write(mine, lease_until=self._clock() + LEASE)
-
     async def owns(self, generation_id: int) -> bool:
         """Tell whether this worker still owns a running generation; if so, for a lease more."""
-        lease = self._clock() + LEASE
-        return bool(await self._write(g.id == generation_id, self._mine(), lease_until=lease))
+        query = sa.select(g.id).where(g.id == generation_id, self._mine())
+
+        def check(connection: sa.Connection) -> bool:
+            # First: whoever takes over what is owned waits for this, or has done so.
+            self._workers.renew(connection)
+            return connection.execute(query).first() is not None
+
+        return await self._database.write(check, lock=None)
 
     async def take_over(self) -> bool:
         """Take over what dead workers own; return whether there was anything.
@@ -212,55 +261,45 @@ class Queue:
         What needs no call is queued again, and what wasn't asked of the API yet. Where the API may
         have been called, the row becomes interrupted: it is never run again by itself.
         """
-        now = self._clock()
 
-        def names(connection: sa.Connection) -> list[str]:
-            query = sa.select(g.worker).where(_OWNED, g.worker.is_not(None)).distinct()
-            return list(connection.execute(query).scalars())
+        def take(connection: sa.Connection) -> bool:
+            now = self._workers.bury(connection)
+            # A front leaves a card for some time to itself; older versions left leases.
+            free = sa.or_(g.lease_until.is_(None), g.lease_until < now)
+            nobody_s = sa.or_(g.worker.is_(None), g.worker.not_in(REGISTERED))
+            return self._give_up(connection, sa.and_(nobody_s, free))
 
-        dead = [worker for worker in await self._database.read(names) if self._has_ended(worker)]
-        gone = sa.or_(g.lease_until < now, g.worker.in_(dead))
-        return await self._give_up(gone)
+        return await self._database.write(take, lock=None)
 
     async def release(self) -> None:
         """Give up what this worker runs, for others to go on with."""
-        await self._give_up(self._mine())
+        await self.give_back(())
 
-    async def _give_up(self, which: sa.ColumnElement[bool]) -> bool:
-        now = self._clock()
-        owned = {"worker": self._worker, "lease_until": now + LEASE}
-        over = {"state": State.INTERRUPTED, "finished_at": now, "card_due": True}
+    async def give_back(self, known: Collection[int]) -> None:
+        """Give up what this worker owns but doesn't know of: its claim was committed, and the
+        database didn't say so. What it runs is ``known``."""
+        lost = sa.and_(self._mine(), g.id.not_in(list(known)))
+        await self._database.write(lambda connection: self._give_up(connection, lost), lock=None)
+
+    def _give_up(self, connection: sa.Connection, which: sa.ColumnElement[bool]) -> bool:
+        self._workers.attend(connection)
+        over = {"state": State.INTERRUPTED, "finished_at": self._clock(), "card_due": True}
         again = {"state": State.QUEUED, "attempts": g.attempts + 1, "worker": None}
+        interrupted = change(connection, which, _CALLED, **over, **self._owned())
+        queued = change(connection, which, RUNNING, **again)
+        cards = change(connection, which, g.card_due, **self._owned())
+        return bool(interrupted or queued or cards)
 
-        def give_up(connection: sa.Connection) -> bool:
-            interrupted = change(connection, which, _CALLED, **over, **owned)
-            queued = change(connection, which, RUNNING, **again)
-            cards = change(connection, which, g.card_due, **owned)
-            return bool(interrupted or queued or cards)
-
-        return await self._database.write(give_up)
-
-    def _has_ended(self, worker: str) -> bool:
-        """Tell whether a worker was a process of this machine that isn't there any more.
-
-        One on another machine, or whose process id was given away anew, is told by its lease.
-        """
-        node, pid, _ = worker.rsplit("/", 2)
-        if worker == self._worker or node != self._worker.rsplit("/", 2)[0]:
-            return False
-        try:
-            os.kill(int(pid), 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return int(pid) == os.getpid()
+    def _owned(self) -> dict[str, object]:
+        return {"worker": self._worker, "lease_until": None}
 
     def _mine(self) -> sa.ColumnElement[bool]:
         return sa.and_(RUNNING, g.worker == self._worker)
 
     async def _write(self, *where: sa.ColumnElement[bool], **values: object) -> list[Generation]:
-        return await self._database.write(lambda connection: change(connection, *where, **values))
+        return await self._database.write(
+            lambda connection: change(connection, *where, **values), lock=None
+        )
 
     # What came of it.
 
@@ -278,13 +317,17 @@ class Queue:
         )
         revived = {"state": State.QUEUED, "finished_at": None, "card_due": False, "worker": None}
 
-        def keep(connection: sa.Connection) -> bool:
-            if change(connection, g.id == generation_id, self._mine(), **values):
-                return True
-            change(connection, lost, **values, **revived)
-            return False
+        if await self._write(g.id == generation_id, self._mine(), **values):
+            return True
+        # Under the lock under which somebody tries again.
+        await self._database.write(lambda connection: change(connection, lost, **values, **revived))
+        return False
 
-        return await self._database.write(keep)
+    async def set_aside(self, generation_id: int) -> bool:
+        """Keep a result to be fetched if its asker has discarded it; tell whether that was so."""
+        values = {"state": State.UNDELIVERED, "finished_at": self._clock(), "card_due": True}
+        mine = sa.and_(g.id == generation_id, self._mine(), g.discarded)
+        return bool(await self._write(mine, **values))
 
     async def requeue(self, generation_id: int, not_before: datetime, *, attempts: int) -> bool:
         """Put a generation back into the queue, for nothing before ``not_before``."""
@@ -301,15 +344,22 @@ class Queue:
         )
 
     async def posted(
-        self, generation_id: int, message_id: int, grid_file: str, source_file: str | None
+        self,
+        generation_id: int,
+        message_id: int,
+        grid_file: str | None,
+        source_file: str | None,
+        direct_id: int | None = None,
     ) -> bool:
-        """Record that the result is the message ``message_id``, and its attachments' names."""
+        """Record that the result is the message ``message_id``, in the direct messages
+        ``direct_id`` if they hold it, and its attachments' names."""
         return await self._end(
             generation_id,
             state=State.POSTED,
             message_id=message_id,
             grid_file=grid_file,
             source_file=source_file,
+            direct_id=direct_id,
         )
 
     async def failed(self, generation_id: int, state: State, error: ErrorCode) -> bool:
@@ -331,35 +381,23 @@ class Queue:
         query = sa.select(*COLUMNS).where(g.card_due, g.worker == self._worker)
         return await self._database.read(lambda connection: fetch(connection, query))
 
-    async def card_done(self, ids: Iterable[int]) -> None:
-        """Record that the cards of generations that are over show it, or are gone."""
+    async def card_done(self, ids: Iterable[int], *, deleted: bool = False) -> None:
+        """Record that the cards of generations that are over show it, or are gone; or that those
+        of ``deleted`` results are."""
         done = list(ids)
-        await self._database.write(lambda connection: card_done(connection, done))
+        await self._database.write(
+            lambda connection: card_done(connection, done, deleted=deleted), lock=None
+        )
 
-    async def card_moved(self, generation_id: int, card_id: int) -> None:
-        """Record that another message is the card now."""
-        await self._write(g.id == generation_id, card_id=card_id)
+    async def card_moved(
+        self, generation_id: int, card_id: int, direct_id: int | None = None
+    ) -> None:
+        """Record that another message is the card now, in the direct messages ``direct_id`` if
+        they hold it."""
+        await self._write(g.id == generation_id, card_id=card_id, direct_id=direct_id)
 
     async def forget_tokens(self) -> None:
         """Delete the interaction tokens that Discord doesn't take any more."""
         expired = sa.and_(g.token.is_not(None), g.token_at < self._clock() - TOKEN_LIFETIME)
         await self._write(LIVE, expired, token=None)
         await self._write(g.card_due, expired, token=None)
-
-    async def purge(self) -> None:
-        """Delete what is older than ``RETENTION_DAYS``, if that is set; nothing that is live."""
-        if not self._retention:
-            return
-        before = self._clock() - self._retention
-
-        def delete(connection: sa.Connection) -> None:
-            old = sa.and_(g.created_at < before, sa.not_(LIVE))
-            connection.execute(generations.delete().where(old))
-            connection.execute(clicks.delete().where(clicks.c.clicked_at < before))
-
-        await self._database.write(delete)
-
-
-def _worker_name() -> str:
-    """Name this process's worker as node/process/unique: see :meth:`Queue._has_ended`."""
-    return f"{platform.node()[:40]}/{os.getpid()}/{uuid.uuid4().hex[:12]}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -22,10 +23,13 @@ from bot.store.decisions import (
     Cancel,
     EnqueueResult,
     Fetch,
+    Note,
     Remake,
+    Remix,
     Request,
     Retry,
     Transaction,
+    discard,
 )
 from bot.store.rows import card_done
 
@@ -46,11 +50,13 @@ class Requests:
         settings: Settings,
         clock: Callable[[], datetime],
         changed: Callable[[], None],
+        governed: Collection[int] = (),
     ) -> None:
         self._database = database
         self._limits = Limits.of(settings)
         self._clock = clock
         self._changed = changed
+        self._governed = governed
         self._batch: Batch[Request] = Batch(self._commit, _undo)
 
     async def enqueue(self, new: NewGeneration) -> EnqueueResult:
@@ -67,32 +73,52 @@ class Requests:
         act: Callable[[sa.Connection, Generation], T] = lambda _, generation: generation,
         *,
         anywhere: bool = False,
+        posted: bool = False,
     ) -> T:
         """Record a click of a button that is no option of the API's, do what it stands for with
         the generation that it is about, and return what came of it (see :class:`Act`)."""
-        return await self._ask(Act(click, act, anywhere))
+        return await self._ask(Act(click, act, anywhere, posted))
+
+    async def remix(self, click: Click, prompt: str, tile: int) -> EnqueueResult:
+        """Put a new grid in other words into the queue (see :class:`Remix`)."""
+        return await self._ask(Remix(click, prompt, tile))
+
+    async def note(self, click: Click) -> None:
+        """Record a click of a button that only shows something."""
+        await self._ask(Note(click))
 
     async def remake(self, click: Click, repeated: int) -> EnqueueResult:
         """Make anew what a click was answered with, as its message is deleted; correct the click's
         outcome."""
         return await self._ask(Remake(click, repeated))
 
-    async def retry(self, asker: Asker, generation_id: int) -> EnqueueResult:
-        """Ask again for what failed; once for each, whoever presses."""
-        return await self._ask(Retry(asker, generation_id))
+    async def retry(
+        self, asker: Asker, generation_id: int, *, label: str | None = None
+    ) -> EnqueueResult:
+        """Ask again for what failed; once for each, whoever presses the button ``label``."""
+        return await self._ask(Retry(asker, generation_id, label))
 
     async def fetch_undelivered(self, asker: Asker) -> EnqueueResult:
         """Put a user's oldest undelivered result of this server into the queue again, to be posted
         where it is asked for."""
         return await self._ask(Fetch(asker))
 
-    async def cancel(self, asker: Asker, generation_id: int, *, moderator: bool) -> Generation:
-        """Take a generation out of the queue."""
-        return await self._ask(Cancel(asker, generation_id, moderator))
+    async def cancel(
+        self, asker: Asker, generation_id: int, *, moderator: bool, label: str | None = None
+    ) -> Generation:
+        """Take a generation out of the queue; ``label`` is that of the button pressed for it."""
+        return await self._ask(Cancel(asker, generation_id, moderator, label))
+
+    async def discard(self, click: Click, *, moderator: bool) -> Generation:
+        """Have the result of a generation that runs kept to be fetched, not posted."""
+        act = partial(discard, user_id=click.asker.user_id, moderator=moderator)
+        return await self.act(click, act)
 
     async def shown_end(self, generation_id: int) -> None:
         """Record that a card shows that its generation is over: no worker edits it."""
-        await self._database.write(lambda connection: card_done(connection, [generation_id]))
+        await self._database.write(
+            lambda connection: card_done(connection, [generation_id]), lock=None
+        )
 
     async def answered(self, generation_id: int, card_id: int) -> None:
         """Record that the asker sees the card ``card_id``: the work may begin."""
@@ -115,8 +141,11 @@ class Requests:
     async def _commit(self, requests: list[Request]) -> Sequence[Any]:
         now = self._clock()
         return await self._database.write(
-            lambda connection: Transaction(connection, self._limits, now, requests).run(),
+            lambda connection: Transaction(
+                connection, self._limits, now, requests, self._governed
+            ).run(),
             urgent=True,
+            wake=any(isinstance(request, Answered) for request in requests),
         )
 
 

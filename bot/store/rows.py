@@ -12,8 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from bot.domain import Generation, Result, State
-from bot.store.tables import IS_CALL, POSTED_CALL, generations
+from bot import metrics
+from bot.domain import Generation, Kind, Result, State
+from bot.store.outbox import note_deletions, note_ends
+from bot.store.tables import IS_CALL, POSTED_CALL, favourites, generations
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,9 @@ RUNNING = g.state == State.RUNNING
 NEEDS_CALL = sa.and_(IS_CALL, g.result.is_(None))
 """Whether a call of the API is still to be made (:attr:`bot.domain.Generation.needs_call`)."""
 
+HAS_PROMPT = g.kind != Kind.DESCRIBE
+"""Whether such work is told apart by its prompt at the API."""
+
 
 def among(column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
     """Compare a column with a list that is given when the statement runs.
@@ -46,8 +51,12 @@ _BY_ID = sa.select(*COLUMNS).where(among(g.id, "ids"))
 
 def fetch(connection: sa.Connection, query: sa.Executable, **values: Any) -> list[Generation]:
     """Run a statement that returns :data:`COLUMNS`."""
-    rows = connection.execute(query, values).mappings()
-    return [_GENERATION.validate_python(dict(row)) for row in rows]
+    return [generation_of(row) for row in connection.execute(query, values).mappings()]
+
+
+def generation_of(row: sa.RowMapping) -> Generation:
+    """Return the generation that a row of :data:`COLUMNS` holds."""
+    return _GENERATION.validate_python(dict(row))
 
 
 def get(connection: sa.Connection, ids: Collection[int]) -> dict[int, Generation]:
@@ -59,32 +68,69 @@ def get(connection: sa.Connection, ids: Collection[int]) -> dict[int, Generation
 def change(
     connection: sa.Connection, *where: sa.ColumnElement[bool], **values: object
 ) -> list[Generation]:
-    """Set ``values`` in some rows; log their new state if that is among them."""
+    """Set ``values`` in some rows; log their new state if that is among them, also in the logs of
+    their servers."""
     query = generations.update().where(*where).values(**values).returning(*COLUMNS)
     changed = fetch(connection, query)
     if "state" in values:
         log_states(changed)
+        note_ends(connection, [generation.id for generation in changed])
     return changed
 
 
-def card_done(connection: sa.Connection, ids: Collection[int]) -> None:
-    """Record that the cards of generations that are over show it, or are gone."""
+def mark_deleted(
+    connection: sa.Connection,
+    now: datetime,
+    *where: sa.ColumnElement[bool],
+    by: int | None = None,
+    **values: object,
+) -> list[Generation]:
+    """Record that the messages of some posted results are gone for good. A row keeps what
+    accounting needs, and nothing of what was asked for or came back. Servers' logs tell who
+    (``by``) deleted it, if that is known."""
+    emptied = {"prompt": "", "source_url": None, "result": None, "token": None}
+    names = {"message_id": None, "grid_file": None, "source_file": None}
+    which = (g.state == State.POSTED, g.deleted_at.is_(None), *where)
+    gone = change(connection, *which, deleted_at=now, **emptied, **names, **values)
+    ids = [generation.id for generation in gone]
+    if ids:
+        connection.execute(favourites.delete().where(favourites.c.generation_id.in_(ids)))
+        note_deletions(connection, ids, by)
+        log.info("deleted: %s", ids)
+    return gone
+
+
+def card_done(connection: sa.Connection, ids: Collection[int], *, deleted: bool = False) -> None:
+    """Record that the cards of generations that are over show it, or are gone.
+
+    Or, of ``deleted`` ones, that their messages are gone: a result that is deleted while its card
+    is being removed has its own message removed next.
+    """
     values = {"card_due": False, "token": None, "worker": None}
-    change(connection, g.id.in_(list(ids)), g.card_due, **values)
+    same = g.deleted_at.is_not(None) if deleted else g.deleted_at.is_(None)
+    change(connection, g.id.in_(list(ids)), g.card_due, same, **values)
 
 
 _RECENT = (
     sa.select(g.started_at, g.finished_at)
-    .where(POSTED_CALL, g.finished_at.is_not(None))
+    .where(POSTED_CALL, g.finished_at.is_not(None), HAS_PROMPT)
     .order_by(g.finished_at.desc())
     .limit(21)
 )
 
 
 def typical_duration(connection: sa.Connection) -> timedelta | None:
-    """Return the median time of the last generations that called the API."""
+    """Return the median time of the last grids that the API was called for."""
     times = [end - start for start, end in connection.execute(_RECENT) if start]
     return statistics.median(times) if times else None
+
+
+_CALLS_RUNNING = sa.select(sa.func.count()).where(RUNNING, NEEDS_CALL)
+
+
+def count_running(connection: sa.Connection) -> int:
+    """Return how many generations are being prepared for the API, or asked of it."""
+    return connection.execute(_CALLS_RUNNING).scalar_one()
 
 
 def dump_result(result: Result | None) -> object:
@@ -116,7 +162,8 @@ CALL_ORDER = queue_order(NEEDS_CALL, IS_CALL)
 
 
 def log_states(changed: Sequence[Generation]) -> None:
-    """Log the state that some generations are in now."""
+    """Log the state that some generations are in now, and count what is over."""
+    metrics.ended(changed)
     for generation in changed:
         duration = _seconds(generation.started_at, generation.finished_at)
         detail = {

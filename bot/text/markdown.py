@@ -55,6 +55,12 @@ def cut(text: str, length: int) -> str:
     return kept + _ELLIPSIS
 
 
+def copyable(prompt: str) -> str:
+    """Return a prompt in a block that Discord lets members copy; nothing in it ends the block."""
+    kept = prompt.replace("``", "`\u200b`").replace("``", "`\u200b`")
+    return f"```\n{kept}\n```"
+
+
 def units(text: str) -> int:
     """Return the length of a text in UTF-16 code units: two for a character above U+FFFF."""
     return len(text) + sum(character > "\uffff" for character in text)

@@ -8,49 +8,80 @@ from discord.utils import format_dt
 
 from bot.domain import ErrorCode, Generation, Kind, Permission, State
 from bot.errors import (
+    BadLimit,
     BlankPrompt,
+    BlockedMember,
+    BlockedWord,
     DailyLimitReached,
+    DirectMessagesOff,
     Elsewhere,
     EncodedPromptTooLong,
+    LimitRule,
+    NoConsent,
+    NoPicture,
+    NotDeletable,
     NothingToFetch,
     NothingToRetry,
+    NotManager,
+    NotMine,
+    NotOffered,
+    NotYourButtons,
     NotYours,
+    OperatorsOnly,
+    OthersPicturesOff,
+    ParameterInAvoid,
     ParameterNotAllowed,
+    PausedHere,
     PermissionsMissing,
     PermutationNotAllowed,
+    PickGone,
     PromptTooLong,
     QueueFull,
+    RoleNeeded,
+    ServerNotAllowed,
+    ServersOnly,
     StoreUnavailable,
     TooLate,
+    TooManyWords,
     UnknownPicture,
     UnsupportedUpload,
     UploadTooLarge,
     UserQueueFull,
     VaryError,
+    WasDeleted,
+    WrongChannel,
 )
+from bot.text import describe, menus
 from bot.text.markdown import cut, inert
 
 ALT_TEXT_LENGTH = 1_024
 _SHOWN_LENGTH = 2_800
 _BAR = 10
+_MINUTE = 60
 _NAME_LENGTH = 40
 _MEGABYTE = 1024 * 1024
+_LISTED = 10
 
 VARY_DESCRIPTION = "Turn a picture into a grid of four new ones"
 PROMPT_DESCRIPTION = "What the new pictures should show"
 IMAGE_DESCRIPTION = "The picture to start from: PNG, JPEG, WebP or GIF, up to 25 MB"
 
 INTERRUPTED = (
-    "Interrupted by a restart of the bot. Nothing is run twice by itself, as it may have been "
-    "paid for already: press Try again if you want it."
+    "I was restarted while making this. It may have been charged, so I didn't run it again: press "
+    "Try again."
 )
+DISCARDED = "Discarded. It may still be made, and may still count; if it is, /fetch gets it."
+KEPT = "Discarded. The picture is kept for you: /fetch gets it."
 CANCEL = "Cancel"
+DISCARD = "Discard"
 TRY_AGAIN = "Try again"
+TRIED_AGAIN = "Tried again: see what came of it"
 
 UNKNOWN_BUTTON = "This button isn't one of mine any more. Use /vary to make a new picture."
 MADE_AGAIN = "Its message was deleted: I'm making it again."
 DELAYED = "The picture is ready, but it can't be posted just now. I keep trying."
 SAME_PROMPT = "It waits until the same prompt is done: the picture service could mix the two up."
+PAUSED = "Whoever runs this bot has paused all work for now."
 FETCH_DESCRIPTION = "Get a picture of yours that couldn't be posted"
 OUT_OF_DATE = "This command has just been updated. Please try again in a minute."
 API_KEY_REFUSED = (
@@ -64,11 +95,12 @@ PROMPT_BLOCKED = (
 )
 
 _KINDS = {
-    Kind.VARY: "New grid",
-    Kind.REROLL: "🔄 Once more",
-    Kind.VARIATION: "Variations of tile {tile}",
+    Kind.VARY: "Four new pictures",
+    Kind.REROLL: "Reroll",
+    Kind.VARIATION: "Variations of picture {tile}",
     Kind.REMIX: "Remix",
-    Kind.UPSCALE: "Tile {tile}",
+    Kind.UPSCALE: "Picture {tile}",
+    Kind.DESCRIBE: "Description of a picture",
 }
 _PERMISSIONS = {
     Permission.VIEW_CHANNEL: "View Channel",
@@ -149,27 +181,42 @@ def alt_text(prompt: str) -> str:
     return cut(prompt, ALT_TEXT_LENGTH)
 
 
+def what(generation: Generation) -> str:
+    """Say what this is."""
+    return _KINDS[generation.kind].format(tile=generation.tile)
+
+
 def heading(generation: Generation) -> str:
     """Say what this is and who asked for it."""
-    what = _KINDS[generation.kind].format(tile=generation.tile)
-    return f"**{what}** for <@{generation.user_id}>"
+    return f"**{what(generation)}** for <@{generation.user_id}>"
 
 
-def waiting(place: int | None, *, same_prompt: bool = False) -> str:
-    """Say where in line a generation is; ``same_prompt`` if it waits for another with its own."""
-    where = "Starting…" if place is None else f"In line: place {place}."
+def waiting(ahead: int | None, *, same_prompt: bool = False, paused: bool = False) -> str:
+    """Say how many come before a generation; ``same_prompt`` if it waits for another with its
+    own, ``paused`` if all work waits."""
+    if paused:
+        return PAUSED
+    where = f"In line: {ahead:,} ahead of you." if ahead else "Starting…"
     return f"{where} {SAME_PROMPT}" if same_prompt else where
 
 
 def running(since: datetime, usual: timedelta | None, now: datetime) -> str:
-    """Say since when a generation runs, with an estimate of how far it is."""
-    started = f"Started {format_dt(since, 'R')}."
+    """Say since when a generation runs and what is usual, with an estimate of how far it is."""
+    started = f"Started {format_dt(since, 'R')}"
     if not usual:
-        return started
-    done = min((now - since) / usual, 0.95)
+        return f"{started}."
+    taken = now - since
+    if taken >= usual:
+        return f"{started}; taking longer than usual (about {_duration(usual)})."
+    done = taken / usual
     filled = int(done * _BAR)
     bar = "▰" * filled + "▱" * (_BAR - filled)
-    return f"{started}\n{bar} about {done:.0%} (an estimate)"
+    return f"{started}; usually about {_duration(usual)}.\nAbout {done:.0%} done {bar}"
+
+
+def _duration(time: timedelta) -> str:
+    seconds = max(round(time.total_seconds()), 1)
+    return f"{seconds} s" if seconds < 2 * _MINUTE else f"{round(seconds / _MINUTE)} min"
 
 
 def ending(generation: Generation, detail: str | None) -> str:
@@ -177,10 +224,14 @@ def ending(generation: Generation, detail: str | None) -> str:
     itself says of it."""
     if generation.state is State.CANCELLED:
         return "Cancelled."
+    if generation.discarded and generation.state in {State.RUNNING, State.UNDELIVERED}:
+        return DISCARDED if generation.state is State.RUNNING else KEPT
     if generation.state is State.INTERRUPTED:
         return INTERRUPTED
     error = generation.error or ErrorCode.UNFORESEEN
     sentence = _FAILURES.get(error, _FAILURES[ErrorCode.UNFORESEEN])
+    if generation.kind is Kind.DESCRIBE:
+        sentence = describe.FAILURES.get(error, sentence)
     if generation.state is State.FAILED:
         sentence = _NOT_STARTED.get(error, sentence)
     if error.maybe_charged:
@@ -190,8 +241,14 @@ def ending(generation: Generation, detail: str | None) -> str:
 
 def ready(generation: Generation, link: str | None) -> str:
     """Tell the asker that the card has become the result."""
-    told = f"Your picture is ready, <@{generation.user_id}>"
+    said = describe.READY if generation.kind is Kind.DESCRIBE else "Your picture is ready"
+    told = f"{said}, <@{generation.user_id}>"
     return f"{told}: {link}" if link else f"{told}."
+
+
+def failed_late(user_id: int) -> str:
+    """Call the asker to a card that says what went wrong."""
+    return f"<@{user_id}>, this didn't work out. The message that I reply to says why."
 
 
 def undelivered(guild_id: int | None) -> str:
@@ -218,6 +275,13 @@ def refusal(error: VaryError) -> str:
                 f"The parameter --{cut(inert(name), _NAME_LENGTH)} isn't possible here: it could "
                 f"change what the picture costs. These are: {listed}."
             )
+        case ParameterInAvoid(name=name):
+            return (
+                f"What to avoid takes words alone, so --{cut(inert(name), _NAME_LENGTH)} isn't "
+                "possible there. Parameters belong into the prompt."
+            )
+        case NotOffered(value=value):
+            return f"{cut(inert(value), _NAME_LENGTH)} isn't among what can be chosen there."
         case PermutationNotAllowed():
             return (
                 "A list in braces, such as {red, green}, asks for several pictures at once, which "
@@ -240,13 +304,64 @@ def refusal(error: VaryError) -> str:
                 f"You have {limit} waiting or running already. "
                 "Wait for one of them, or cancel one, then ask again."
             )
-        case DailyLimitReached(limit=limit, free_at=free_at):
-            when = f"{format_dt(free_at, 't')} ({format_dt(free_at, 'R')})"
-            return f"You had your {limit} pictures in 24 hours. The next one is possible at {when}."
+        case NoPicture():
+            return menus.NO_PICTURE
+        case PickGone():
+            return menus.PICK_GONE
+        case NoConsent():
+            return menus.NO_CONSENT
+        case NotMine():
+            return menus.NOT_MINE
+        case DailyLimitReached():
+            return _daily_limit(error)
+        case ServerNotAllowed():
+            return "I don't work in this server: whoever runs this bot has to allow it."
+        case DirectMessagesOff():
+            return "I don't work in direct messages. Please use me in a server."
+        case BlockedMember():
+            return "You can't use me in this server: its moderators have turned that off."
+        case WrongChannel(channels=channels):
+            listed = ", ".join(f"<#{each}>" for each in sorted(channels)[:_LISTED])
+            more = len(channels) - _LISTED
+            listed += f" and {more} more" if more > 0 else ""
+            return f"I can't be used in this channel. This server's moderators chose: {listed}."
+        case RoleNeeded(role_id=role_id):
+            return f"In this server you need the role <@&{role_id}> to use me."
+        case NotYourButtons(role_id=None):
+            return "In this server only the one who asked for a picture presses its buttons."
+        case NotYourButtons(role_id=role_id):
+            return (
+                "In this server only the one who asked for a picture presses its buttons, and "
+                f"members with the role <@&{role_id}>."
+            )
+        case PausedHere():
+            return "This server's moderators have paused me. Nothing new begins until they resume."
+        case BlockedWord(word=word):
+            return (
+                f"This server doesn't allow “{cut(inert(word), _NAME_LENGTH)}” in a prompt. "
+                "Nothing was started; use other words."
+            )
+        case OthersPicturesOff():
+            return "This server doesn't allow using other members' pictures."
+        case NotManager():
+            return "Only members with the permission Manage Server can do that."
+        case BadLimit(value=value, most=most, least=least):
+            shown = cut(inert(value), _NAME_LENGTH)
+            upper = f"{least} to {most:,}" if most is not None else f"{least} or more"
+            return f"“{shown}” is no number from {upper}. Nothing was changed."
+        case TooManyWords(limit=limit):
+            return f"The list may have up to {limit:,} characters. Nothing was changed."
         case UnknownPicture():
             return (
                 "I don't know this picture any more, so its buttons can't do anything. "
                 "Use /vary to make a new one."
+            )
+        case WasDeleted():
+            return "This picture was deleted, so its buttons can't do anything."
+        case NotDeletable():
+            return (
+                "Only the one who asked for this picture, or a member who may manage messages, "
+                "can delete it."
             )
         case Elsewhere():
             return "This button belongs to a message in another place; press it there."
@@ -258,15 +373,40 @@ def refusal(error: VaryError) -> str:
             return "There is nothing to try again here."
         case NothingToFetch():
             return "There is no picture of yours here that couldn't be posted."
+        case OperatorsOnly():
+            return "Only whoever runs this bot may do that."
+        case ServersOnly():
+            return "That is about a server; use it in one."
         case StoreUnavailable():
-            return "I can't write that down right now, so nothing was started. Try again later."
+            return "I can't save your request right now, so nothing was started. Try again later."
         case _:
             return "That isn't possible."
 
 
+def _daily_limit(error: DailyLimitReached) -> str:
+    """Say which limit of a day is reached, and when the next picture is possible."""
+    match error.rule:
+        case LimitRule.USER:
+            reached = f"You've used all {error.limit} of today's pictures."
+        case LimitRule.MEMBER:
+            reached = f"You've used all {error.limit} of today's pictures in this server."
+        case LimitRule.ROLE:
+            reached = (
+                f"You've used all {error.limit} of today's pictures that <@&{error.role_id}> has "
+                "in this server."
+            )
+        case LimitRule.SERVER:
+            reached = f"This server has used all {error.limit} of today's pictures."
+        case LimitRule.TOTAL:
+            reached = "All of the pictures that I may make in a day have been made."
+    at = error.free_at
+    when = f"{format_dt(at, 't')} ({format_dt(at, 'R')})"
+    return f"{reached} More at {when}."
+
+
 def repeated(link: str | None) -> str:
     """Say that there is such a result already, or one on its way."""
-    return f"That is here already: {link}" if link else "That is on its way already."
+    return f"Already made: {link}" if link else "That is on its way already."
 
 
 def broken(incident: str) -> str:

@@ -20,10 +20,12 @@ _LARGEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """How the custom_ids of one kind of button or modal read: ``<prefix>:<number>:…``."""
+    """How the custom_ids of one kind of button or modal read: ``<prefix>:<number>:…``. The first
+    number is a generation, unless it is not ``about_generation``."""
 
     prefix: str
     numbers: int = 1
+    about_generation: bool = True
 
     def custom_id(self, *numbers: int) -> str:
         """Return the custom_id that is about ``numbers``."""
@@ -45,13 +47,28 @@ OPTION = Template("v", 2)
 
 CANCEL = Template("c")
 RETRY = Template("r")
+DISCARD = Template("discard")
+
+# On results, each about the generation whose result it stands on.
+REMIX = Template("remix")
+VARY_TILE = Template("vary-tile")
+ALL_FOUR = Template("all-four")
+STAR = Template("star")
+DELETE = Template("delete")
+DETAILS = Template("details")
+
+DELETE_NOW = Template("delete-now", 2)
+"""Deletes a generation's result after all: with its tiles (1) or without (0)."""
 
 
 def button(
-    custom_id: str, label: str, style: discord.ButtonStyle = discord.ButtonStyle.secondary
+    custom_id: str,
+    label: str | None,
+    style: discord.ButtonStyle = discord.ButtonStyle.secondary,
+    emoji: str | None = None,
 ) -> ui.Button[Any]:
     """Build a button that acts."""
-    return ui.Button(label=label, style=style, custom_id=custom_id)
+    return ui.Button(label=label, style=style, custom_id=custom_id, emoji=emoji)
 
 
 def pressed_label(interaction: discord.Interaction[Any]) -> str | None:
@@ -61,6 +78,15 @@ def pressed_label(interaction: discord.Interaction[Any]) -> str | None:
         if getattr(component, "custom_id", None) == custom_id:
             emoji = getattr(component, "emoji", None)
             return getattr(component, "label", None) or str(emoji or "")
+    return None
+
+
+def shown_generation(message: discord.Message) -> int | None:
+    """Return the generation whose result a message is, by the buttons that only results have."""
+    for custom_id in custom_ids(message):
+        for template in (OPTION, DELETE):
+            if numbers := template.match(custom_id):
+                return numbers[0]
     return None
 
 

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import discord
 from discord import ui
 
 from bot import text
-from bot.domain import ErrorCode, Generation, Kind, Option, Progress
-from bot.ui.buttons import CANCEL, OPTION, RETRY, button
+from bot.domain import ErrorCode, Generation, Kind, Option, Progress, State
+from bot.text import options
+from bot.text import pictures as words
+from bot.ui.buttons import (
+    ALL_FOUR,
+    CANCEL,
+    DELETE,
+    DETAILS,
+    DISCARD,
+    OPTION,
+    REMIX,
+    RETRY,
+    STAR,
+    VARY_TILE,
+    button,
+)
 
 _ROW = 5
+_WAITING, _RUNNING, _HELD_UP, _FAILED = 0x80848E, 0x5865F2, 0xF0B232, 0xDA373C
+"""The accent colours of cards; each state has its words as well."""
+
+Used = tuple[Kind, int]
+"""What was made from a grid already: a kind, and the tile or 0."""
 
 
 class Layout(ui.LayoutView):
@@ -30,58 +49,124 @@ def progress_card(generation: Generation, progress: Progress) -> Layout:
     """Build the card of a generation that waits or runs."""
     tile = progress.tile.file if progress.tile else None
     if progress.delayed:
-        return _card(generation, text.DELAYED, tile)
+        return _card(generation, text.DELAYED, _HELD_UP, tile)
     if progress.since is None or progress.now is None:
         cancel = button(CANCEL.custom_id(generation.id), text.CANCEL)
         shown = cancel if generation.result is None else None
-        return _card(
-            generation, text.waiting(progress.place, same_prompt=progress.same_prompt), tile, shown
+        status = text.waiting(
+            progress.ahead, same_prompt=progress.same_prompt, paused=progress.paused
         )
-    return _card(generation, text.running(progress.since, progress.usual, progress.now), tile)
+        return _card(
+            generation, _with_delivery(generation, status, progress), _WAITING, tile, shown
+        )
+    status = text.running(progress.since, progress.usual, progress.now)
+    discard = button(DISCARD.custom_id(generation.id), text.DISCARD)
+    return _card(generation, _with_delivery(generation, status, progress), _RUNNING, tile, discard)
 
 
-def end_card(generation: Generation, detail: str | None = None) -> Layout:
-    """Build the card of a generation that failed; ``detail`` is what the API says."""
-    retry = None
-    if generation.retryable:
+def _with_delivery(generation: Generation, status: str, progress: Progress) -> str:
+    """Add where the result comes, if that isn't simply the channel."""
+    note = options.delivery(generation, progress.now)
+    return f"{status}\n{note}" if note else status
+
+
+def end_card(
+    generation: Generation, detail: str | None = None, retried: str | None = None
+) -> Layout:
+    """Build the card of a generation without a result to show; ``detail`` is what the API says,
+    ``retried`` a link to what came of trying again."""
+    act: ui.Button[Any] | None = None
+    if retried:
+        act = ui.Button(label=text.TRIED_AGAIN, url=retried)
+    elif generation.retryable:
         style = discord.ButtonStyle.primary
-        retry = button(RETRY.custom_id(generation.id), text.TRY_AGAIN, style)
-    return _card(generation, text.ending(generation, detail), None, retry)
+        act = button(RETRY.custom_id(generation.id), text.TRY_AGAIN, style)
+    colour = _FAILED if generation.state is State.FAILED else _HELD_UP
+    if generation.state is State.CANCELLED or generation.discarded:
+        colour = _WAITING
+    return _card(generation, text.ending(generation, detail), colour, None, act)
 
 
 def _card(
-    generation: Generation, status: str, thumbnail: str | None, act: ui.Button[Any] | None = None
+    generation: Generation,
+    status: str,
+    colour: int,
+    thumbnail: str | None,
+    act: ui.Button[Any] | None = None,
 ) -> Layout:
     lines = [text.heading(generation), text.shown_prompt(generation.prompt), status]
     if generation.error is ErrorCode.BLOCKED:
         del lines[1]  # The prompt may be what Discord blocks.
-    parts: list[ui.Item[Any]] = [_section("\n".join(lines), thumbnail)]
+    elif not generation.prompt:
+        del lines[1]
+    section = _section("\n".join(lines), thumbnail, spoiler=generation.spoiler)
+    parts: list[ui.Item[Any]] = [section]
     if act is not None:
         parts.append(ui.ActionRow(act))
-    return Layout(ui.Container(*parts))
+    return Layout(ui.Container(*parts, accent_colour=colour))
 
 
 def grid_message(
-    generation: Generation, grid_file: str, source_file: str | None, used: Collection[int] = ()
+    generation: Generation, grid_file: str, source_file: str | None, used: Collection[Used] = ()
 ) -> Layout:
-    """Build a result: the prompt with its source beside it, the grid, and its options.
+    """Build a result: the prompt with its source beside it, the grid, its options, and the bot's
+    own buttons.
 
-    The options of tiles in ``used`` are blue, the colour of a button that has been used.
+    What is in ``used`` is blue, the colour of a button that has been used.
     """
-    words = f"{text.heading(generation)}\n{text.shown_prompt(generation.prompt)}"
-    options = generation.result.options if generation.result else ()
+    heading = f"{text.heading(generation)}\n{words.prompt_above(generation.prompt)}"
+    if generation.origin:
+        heading += f"\n{options.origin(generation.origin)}"
+    returned = generation.result.options if generation.result else ()
     rows = [
-        ui.ActionRow[Any](
-            *(_option_button(generation, position, option, used) for position, option in row)
-        )
-        for row in option_rows(options)
+        [_option_button(generation, position, option, used) for position, option in row]
+        for row in option_rows(returned)
     ]
-    return Layout(_section(words, source_file), _gallery(generation, grid_file), *rows)
+    remix = _remix_button(generation)
+    if rows and len(rows[-1]) < _ROW:
+        rows[-1].append(remix)
+    else:
+        rows.append([remix])
+    rows.append(
+        [
+            button(
+                ALL_FOUR.custom_id(generation.id),
+                words.ALL_FOUR,
+                _style(used=(Kind.UPSCALE, 0) in used),
+            ),
+            *_keep_buttons(generation),
+            button(DETAILS.custom_id(generation.id), words.DETAILS, emoji=words.INFORMATION),
+        ]
+    )
+    gallery = _gallery(generation, {grid_file: words.grid_alt_text(generation.prompt)})
+    section = _section(heading, source_file, spoiler=generation.spoiler)
+    return Layout(section, gallery, *(ui.ActionRow[Any](*row) for row in rows))
 
 
-def tile_message(generation: Generation, file: str) -> Layout:
-    """Build the message of a tile on its own."""
-    return Layout(ui.TextDisplay(text.heading(generation)), _gallery(generation, file))
+def tile_message(
+    generation: Generation,
+    files: Sequence[str],
+    source_file: str | None = None,
+    grid_link: str | None = None,
+) -> Layout:
+    """Build the message of a tile on its own, or of all four: what it is and from which source,
+    its prompt, the ``files``, and buttons to go on from there."""
+    heading = f"{words.tile_heading(generation)}\n{words.prompt_above(generation.prompt)}"
+    row = _keep_buttons(generation)
+    if generation.tile:
+        vary = button(VARY_TILE.custom_id(generation.id), words.VARY)
+        row = [vary, _remix_button(generation), *row]
+    if grid_link:
+        row.append(ui.Button(label=words.TO_ITS_GRID, url=grid_link))
+    gallery = _gallery(
+        generation,
+        {
+            file: words.tile_alt_text(number, generation.prompt)
+            for number, file in enumerate(files, generation.tile or 1)
+        },
+    )
+    section = _section(heading, source_file, spoiler=generation.spoiler)
+    return Layout(section, gallery, ui.ActionRow[Any](*row))
 
 
 def option_rows(options: Sequence[Option]) -> list[list[tuple[int, Option]]]:
@@ -101,22 +186,42 @@ def option_rows(options: Sequence[Option]) -> list[list[tuple[int, Option]]]:
 
 
 def _option_button(
-    generation: Generation, position: int, option: Option, used: Collection[int]
+    generation: Generation, position: int, option: Option, used: Collection[Used]
 ) -> ui.Button[Any]:
-    is_used = option.kind is Kind.UPSCALE and option.tile in used
-    style = discord.ButtonStyle.primary if is_used else discord.ButtonStyle(option.style)
+    is_used = (option.kind, option.tile) in used
+    style = _style(used=True) if is_used else discord.ButtonStyle(option.style)
     return button(OPTION.custom_id(generation.id, position), option.label, style)
 
 
-def _gallery(generation: Generation, file: str) -> ui.MediaGallery[Any]:
-    description = text.alt_text(generation.prompt)
+def _style(*, used: bool) -> discord.ButtonStyle:
+    return discord.ButtonStyle.primary if used else discord.ButtonStyle.secondary
+
+
+def _remix_button(generation: Generation) -> ui.Button[Any]:
+    return button(REMIX.custom_id(generation.id), words.REMIX, emoji=words.PENCIL)
+
+
+def _keep_buttons(generation: Generation) -> list[ui.Button[Any]]:
+    return [
+        button(STAR.custom_id(generation.id), None, emoji=words.STAR),
+        button(DELETE.custom_id(generation.id), None, emoji=words.BIN),
+    ]
+
+
+def _gallery(generation: Generation, files: Mapping[str, str]) -> ui.MediaGallery[Any]:
+    """Show some files, each with its alternative text."""
     return ui.MediaGallery(
-        discord.MediaGalleryItem(f"attachment://{file}", description=description)
+        *(
+            discord.MediaGalleryItem(
+                f"attachment://{file}", description=description, spoiler=generation.spoiler
+            )
+            for file, description in files.items()
+        )
     )
 
 
-def _section(words: str, thumbnail: str | None) -> ui.Item[Any]:
+def _section(words: str, thumbnail: str | None, *, spoiler: bool) -> ui.Item[Any]:
     if thumbnail is None:
         return ui.TextDisplay(words)
-    accessory: ui.Thumbnail[Any] = ui.Thumbnail(f"attachment://{thumbnail}")
+    accessory: ui.Thumbnail[Any] = ui.Thumbnail(f"attachment://{thumbnail}", spoiler=spoiler)
     return ui.Section(words, accessory=accessory)

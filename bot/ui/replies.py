@@ -9,13 +9,16 @@ from typing import Any
 
 import aiohttp
 import discord
+from discord import ui
 
 from bot import text
-from bot.domain import Asker, Generation, Progress
+from bot.domain import Asker, Click, Generation, Progress
 from bot.errors import StoreUnavailable
 from bot.store import Store
 from bot.store.decisions import EnqueueResult
-from bot.ui.layouts import progress_card
+from bot.ui.buttons import pressed_label
+from bot.ui.layouts import Layout, progress_card
+from bot.ui.media import links
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,11 @@ BLOCKED_CODES = frozenset({200000, 240000})
 
 def asker_of(interaction: Interaction) -> Asker:
     """Return who asked, and through which interaction."""
+    answer_only = _is_no_member(interaction)
+    pressed = interaction.message
+    in_direct = interaction.guild_id is None and not answer_only
+    channel = interaction.channel
+    thread = channel if isinstance(channel, discord.Thread) else None
     return Asker(
         interaction_id=interaction.id,
         user_id=interaction.user.id,
@@ -45,8 +53,56 @@ def asker_of(interaction: Interaction) -> Asker:
         token=interaction.token,
         upload_limit=interaction.filesize_limit,
         app_permissions=interaction.app_permissions.value,
-        in_thread=isinstance(interaction.channel, discord.Thread),
+        in_thread=thread is not None,
+        answer_only=answer_only,
+        on_direct_message=in_direct and pressed is not None and not pressed.flags.ephemeral,
+        parent_channel_id=thread.parent_id if thread else None,
+        age_restricted=bool(getattr(channel, "nsfw", False)),
+        permissions=interaction.permissions.value,
+        role_ids=_role_ids(interaction.user),
     )
+
+
+def click_of(
+    interaction: Interaction,
+    generation_id: int = 0,
+    label: str | None = None,
+    option: int | None = None,
+) -> Click:
+    """Return the press of a button, or who sends the modal that it opened; ``generation_id`` is 0
+    where it is about no generation. A ``label`` says what was selected."""
+    message = interaction.message
+    return Click(
+        asker=asker_of(interaction),
+        message_id=message.id if message else 0,
+        generation_id=generation_id,
+        option=option,
+        label=label or pressed_label(interaction) or "",
+        links=links(message) if message else {},
+    )
+
+
+def _is_no_member(interaction: Interaction) -> bool:
+    """Tell whether the bot is no member of the place: a server in which only users have installed
+    it for themselves, or direct messages of others (Discord's documentation, "Authorizing
+    Integration Owners Object" and "Interaction Context Types")."""
+    if interaction.guild_id is None:
+        is_group = isinstance(interaction.channel, discord.GroupChannel)
+        return interaction.context.private_channel or is_group
+    # The library tells only whether they are this server and this user, who may press what
+    # another user's installation posted.
+    owners = getattr(interaction, "_integration_owners", {})
+    return bool(owners) and not interaction.is_guild_integration()
+
+
+def _role_ids(user: discord.User | discord.Member) -> frozenset[int]:
+    """Return the ids of a member's roles, as the interaction tells them.
+
+    ``Member.roles`` looks them up in the server, of which the bot knows nothing.
+    """
+    if isinstance(user, discord.User):
+        return frozenset()
+    return frozenset(user._roles)  # pyright: ignore[reportPrivateUsage]
 
 
 async def respond(interaction: Interaction, store: Store, result: EnqueueResult) -> None:
@@ -63,10 +119,13 @@ async def respond_again(interaction: Interaction, store: Store, result: EnqueueR
     """Show with a message of its own that a generation is in the queue, where the interaction has
     been answered already."""
     generation = result.generation
-    card = progress_card(generation, Progress(place=result.place))
+    card = progress_card(generation, Progress(ahead=result.ahead))
     try:
         message = await interaction.followup.send(
-            view=card, wait=True, allowed_mentions=NO_MENTIONS
+            view=card,
+            wait=True,
+            ephemeral=generation.ephemeral,
+            allowed_mentions=NO_MENTIONS,
         )
     except DISCORD_ERRORS as error:
         log.warning("generation %s: its asker can't see it: %r", generation.id, error)
@@ -83,6 +142,15 @@ async def say(interaction: Interaction, sentence: str) -> None:
     await send(sentence, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
+async def say_at_length(interaction: Interaction, sentences: str) -> None:
+    """Say to one member alone what may be longer than a message's content, up to 4,000 characters;
+    where they have not been answered before."""
+    layout = Layout(ui.TextDisplay(sentences))
+    await interaction.response.send_message(
+        view=layout, ephemeral=True, allowed_mentions=NO_MENTIONS
+    )
+
+
 async def _begin(interaction: Interaction, store: Store, result: EnqueueResult) -> None:
     """Show that a generation is in the queue, then let the work begin.
 
@@ -93,11 +161,12 @@ async def _begin(interaction: Interaction, store: Store, result: EnqueueResult) 
     """
     generation = result.generation
     # Built outside the handling of Discord's errors: a layout that breaks is a bug of ours.
-    answer = partial(interaction.response.defer, thinking=True)
+    ephemeral = generation.ephemeral
+    answer = partial(interaction.response.defer, thinking=True, ephemeral=ephemeral)
     if not generation.kind.fills_answer:
-        card = progress_card(generation, Progress(place=result.place))
+        card = progress_card(generation, Progress(ahead=result.ahead))
         send = interaction.response.send_message
-        answer = partial(send, view=card, allowed_mentions=NO_MENTIONS)
+        answer = partial(send, view=card, ephemeral=ephemeral, allowed_mentions=NO_MENTIONS)
     message_id: int | None = None
     try:
         async with asyncio.timeout(_ANSWER_TIME):
@@ -133,6 +202,9 @@ async def _take_back(generation: Generation, store: Store) -> None:
 def link(generation: Generation) -> str | None:
     """Return a link to where a generation is seen, if it is."""
     message_id = generation.message_id or generation.card_id
-    guild = generation.guild_id or "@me"
-    place = f"https://discord.com/channels/{guild}/{generation.channel_id}"
-    return f"{place}/{message_id}" if message_id else None
+    return message_link(*generation.message_place, message_id) if message_id else None
+
+
+def message_link(guild_id: int | None, channel_id: int, message_id: int) -> str:
+    """Return a link to a message."""
+    return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"

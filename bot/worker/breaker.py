@@ -1,55 +1,143 @@
-"""A circuit breaker: when the API is not called."""
+"""A circuit breaker: when the API is not called. All workers share one."""
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from bot.store.values import Values
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 15 * 60.0
 """Seconds without calls after the API refused the key: doubled each time it does so again."""
 
+LONGEST_WAIT = 3_600.0
+"""Seconds that the API asks to be left alone at most (``genart_format.read_retry_after``)."""
+
 ALERT_PERIOD = 3_600.0
 """Seconds between two messages to the operator."""
 
+_NAME = "breaker"
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Until when no call is made, and the pause after the next refusal. Times are in seconds since
+    1970, 0 where there is none."""
+
+    open_until: float = 0
+    refused_until: float = 0
+    pause: float = FIRST_PAUSE
+    next_alert: float = 0
+
+    @classmethod
+    def load(cls, text: str | None) -> _State:
+        return cls(**json.loads(text)) if text else cls()
+
+    def dump(self) -> str:
+        return json.dumps(asdict(self))
+
+    def busy(self, until: float) -> _State:
+        return replace(self, open_until=max(self.open_until, until))
+
+    def refused(self, now: float) -> tuple[_State, bool]:
+        """Return the state after a refusal, and whether it is time to tell the operator."""
+        if _is_ahead(self.refused_until, now, LONGEST_PAUSE):
+            return self, False
+        until = now + self.pause
+        alert = not _is_ahead(self.next_alert, now, ALERT_PERIOD)
+        changed = _State(
+            open_until=max(self.open_until, until),
+            refused_until=until,
+            pause=min(self.pause * 2, LONGEST_PAUSE),
+            next_alert=now + ALERT_PERIOD if alert else self.next_alert,
+        )
+        return changed, alert
+
 
 class CircuitBreaker:
-    """Says how many calls may be under way. ``clock`` returns seconds that only ever go on."""
+    """Says how many calls may be under way. What a worker learns is kept in the store, for all of
+    them; until it is loaded there are none."""
 
-    def __init__(self, concurrency: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, concurrency: int, values: Values, clock: Callable[[], datetime]) -> None:
         self._concurrency = concurrency
+        self._values = values
         self._clock = clock
-        self._open_until = clock()
-        self._refused_until = clock()
-        self._pause = FIRST_PAUSE
-        self._next_alert = clock()
+        self._state: _State | None = None
 
     @property
     def places(self) -> int:
         """How many calls may be under way: none while it is open, one while the key is in doubt."""
-        if self._clock() < self._open_until:
+        if self._state is None:
             return 0
-        return 1 if self._pause > FIRST_PAUSE else self._concurrency
+        if _is_ahead(self._state.open_until, self._now(), LONGEST_WAIT):
+            return 0
+        return 1 if self._state.pause > FIRST_PAUSE else self._concurrency
 
-    def succeeded(self) -> None:
-        """Note that the API took the key."""
-        self._pause = FIRST_PAUSE
+    async def load(self) -> None:
+        """Read what all workers have learned.
 
-    def busy(self, seconds: float) -> None:
-        """Note that the API asks to be left alone for some seconds."""
-        self._open_until = max(self._open_until, self._clock() + seconds)
+        Raises:
+            StoreUnavailable
+        """
+        self._state = _State.load(await self._values.get(_NAME))
 
-    def refused(self) -> bool:
+    async def reset(self) -> None:
+        """Begin anew: whoever starts the bot may have changed the key.
+
+        Raises:
+            StoreUnavailable
+        """
+        await self._change(lambda _: _State())
+
+    async def succeeded(self) -> None:
+        """Note that the API took the key.
+
+        Raises:
+            StoreUnavailable
+        """
+        if self._state is None or self._state.pause > FIRST_PAUSE:
+            await self._change(lambda state: replace(state, pause=FIRST_PAUSE))
+
+    async def busy(self, seconds: float) -> None:
+        """Note that the API asks to be left alone for some seconds.
+
+        Raises:
+            StoreUnavailable: only this worker knows.
+        """
+        until = self._now() + seconds
+        self._state = (self._state or _State()).busy(until)
+        await self._change(lambda state: state.busy(until))
+
+    async def refused(self) -> bool:
         """Note that the API refused the key; return whether it is time to tell the operator.
 
         A revoked key must not fail every queued generation.
+
+        Raises:
+            StoreUnavailable
         """
-        now = self._clock()
-        if now < self._refused_until:
-            return False
-        self._refused_until = now + self._pause
-        self._open_until = max(self._open_until, self._refused_until)
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
-        if now < self._next_alert:
-            return False
-        self._next_alert = now + ALERT_PERIOD
-        return True
+        alert = False
+        now = self._now()
+
+        def refuse(state: _State) -> _State:
+            nonlocal alert
+            state, alert = state.refused(now)
+            return state
+
+        await self._change(refuse)
+        return alert
+
+    async def _change(self, change: Callable[[_State], _State]) -> None:
+        text = await self._values.change(_NAME, lambda text: change(_State.load(text)).dump())
+        self._state = _State.load(text)
+
+    def _now(self) -> float:
+        return self._clock().timestamp()
+
+
+def _is_ahead(until: float, now: float, longest: float) -> bool:
+    """Tell whether a time is still to come. One further away than ``longest`` was written before
+    the machine's clock was set back."""
+    return now < until <= now + longest

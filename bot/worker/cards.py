@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 from cachetools import LRUCache
 
-from bot.domain import Generation, State
-from bot.errors import DiscordUnavailable, VaryError
+from bot.domain import Generation, Kind, State, count_ahead
+from bot.errors import DiscordUnavailable, MessageGone, VaryError
+from bot.store.pictures import Pictures
 from bot.store.queue import Queue
+from bot.store.workers import Workers
 from bot.worker.markers import Markers
 from bot.worker.publisher import HostedTile, Progress, Publisher
 from bot.worker.slots import Slots
@@ -55,22 +57,30 @@ class Cards:
     def __init__(
         self,
         queue: Queue,
+        pictures: Pictures,
+        workers: Workers,
         publisher: Publisher,
         markers: Markers,
         clock: Callable[[], datetime],
+        concurrency: int,
     ) -> None:
         self._queue = queue
+        self._pictures = pictures
+        self._workers = workers
         self._markers = markers
         self._publisher = publisher
         self._clock = clock
+        self._concurrency = concurrency
         self.changed = asyncio.Event()
+        self.paused = False
         self._next_update = 0.0
         self._running: dict[int, tuple[Generation, HostedTile | None]] = {}
         self._shown: dict[int, tuple[Progress, float]] = {}
         self._details: dict[int, str] = {}
         self._edits: dict[_Key, tuple[asyncio.Task[None], int]] = {}
         self._retries: dict[_Key, _Retry] = {}
-        self._marked: LRUCache[int, frozenset[int]] = LRUCache(_MARKS)
+        self._marked: LRUCache[int, frozenset[tuple[Kind, int]]] = LRUCache(_MARKS)
+        self._used: dict[int, int] = {}
         self._slots = Slots(each=_EDITS_EACH, total=_EDITS)
 
     def running(self, generation: Generation, tile: HostedTile | None = None) -> None:
@@ -102,21 +112,39 @@ class Cards:
             await self._update()
 
     async def _update(self) -> None:
-        """Edit the cards whose place or progress changed."""
-        waiting = await self._queue.waiting()
-        delayed = await self._queue.postponed()
-        held_up = set[int]() if self._markers.equal_prompts else await self._queue.held_up()
+        """Edit the cards whose place or progress changed: of what this worker runs, and where it
+        leads of what waits."""
+        waiting: list[Generation] = []
+        delayed: list[Generation] = []
+        held_up, running = set[int](), 0
+        if self._workers.leads:
+            waiting = await self._queue.waiting()
+            running = await self._queue.running() if waiting else 0
+            delayed = await self._queue.postponed()
+            if not self._markers.equal_prompts:
+                held_up = await self._queue.held_up()
         usual = await self._queue.typical_duration() if self._running else None
+        discarded = await self._queue.discarded() if self._running else set[int]()
         now = self._clock()
         cards = [
-            (generation, Progress(since=generation.started_at, usual=usual, now=now, tile=tile))
+            (
+                generation,
+                # Grids tell nothing of how long a description takes.
+                Progress(
+                    since=generation.started_at,
+                    usual=None if generation.kind is Kind.DESCRIBE else usual,
+                    now=now,
+                    tile=tile,
+                ),
+            )
             for generation, tile in self._running.values()
+            if generation.id not in discarded
         ]
         cards += [(generation, Progress(delayed=True)) for generation in delayed]
-        cards += [
-            (row, Progress(place=place, same_prompt=row.id in held_up))
-            for place, row in enumerate(waiting, 1)
-        ]
+        for place, row in enumerate(waiting, 1):
+            ahead = count_ahead(place, running, self._concurrency)
+            progress = Progress(ahead=ahead, same_prompt=row.id in held_up, paused=self.paused)
+            cards.append((row, progress))
         live = {generation.id for generation, _ in cards}
         channels = Counter(channel_id for _, channel_id in self._edits.values())
         self._shown = {id_: shown for id_, shown in self._shown.items() if id_ in live}
@@ -139,12 +167,13 @@ class Cards:
             # The answer showed its place, or that it would be started.
             age = self._clock() - generation.created_at
             fresh = timedelta(0) <= age <= timedelta(seconds=CARD_PERIOD)
-            return progress.place is None or progress.same_prompt or not fresh
+            held = progress.same_prompt or progress.paused
+            return progress.ahead is None or held or not fresh
         same_phase = (shown.since, shown.delayed) == (progress.since, progress.delayed)
         waited = time.monotonic() - at >= CARD_PERIOD
         return shown != progress and (waited or not same_phase)
 
-    def _edit(self, key: _Key, channel_id: int, work: Coroutine[Any, Any, None]) -> None:
+    def _edit(self, key: _Key, channel_id: int, work: Coroutine[Any, Any, object]) -> None:
         async def run() -> None:
             try:
                 async with self._slots.slot(channel_id):
@@ -176,9 +205,10 @@ class Cards:
 
     async def _conclude_all(self) -> None:
         """Show which work is over: on its card, or on the grid that a tile came from."""
+        self._mark_grids()
         due: dict[_Key, list[Generation]] = {}
         for generation in await self._queue.cards_due():
-            is_tile = generation.state is State.POSTED and generation.kind.fills_answer
+            is_tile = _is_posted(generation) and generation.kind.fills_answer
             key = ("grid", generation.parent_id or 0) if is_tile else ("card", generation.id)
             due.setdefault(key, []).append(generation)
         self._retries = {key: retry for key, retry in self._retries.items() if key in due}
@@ -189,10 +219,14 @@ class Cards:
 
     async def _conclude(self, key: _Key, generations: list[Generation]) -> None:
         done = await self._show_end(generations[0])
-        ended = generations[0].finished_at
+        ended = generations[0].deleted_at or generations[0].finished_at
         if done or (ended and self._clock() - ended > GIVE_UP):
-            await self._queue.card_done(generation.id for generation in generations)
+            deleted = generations[0].deleted_at is not None
+            ids = [generation.id for generation in generations]
+            await self._queue.card_done(ids, deleted=deleted)
             self._details.pop(key[1], None)
+            if key[0] == "card" and _is_posted(generations[0]) and generations[0].parent_id:
+                self._used[generations[0].parent_id] = generations[0].channel_id
         else:
             self._try_later(key)
 
@@ -201,9 +235,21 @@ class Cards:
         wait = min(retry.wait * 2, _LONGEST_WAIT) if retry else _FIRST_WAIT
         self._retries[key] = _Retry(time.monotonic() + wait, wait)
 
+    def _mark_grids(self) -> None:
+        """Begin to mark what was made from grids. A crash loses no more than a colour here, and
+        the next mark of that grid shows it."""
+        for grid_id, channel_id in list(self._used.items()):
+            if ("grid", grid_id) not in self._edits:
+                del self._used[grid_id]
+                self._edit(("grid", grid_id), channel_id, self._mark_used(grid_id))
+
     async def _show_end(self, generation: Generation) -> bool:
+        if generation.deleted_at:
+            return await self._publisher.remove_card(generation)
+        if generation.state is State.POSTED and generation.retry_of is not None:
+            await self._show_retried(generation)
         if generation.state is State.POSTED and generation.kind.fills_answer:
-            return await self._mark_used(generation)
+            return await self._mark_used(generation.parent_id or 0)
         if generation.card_id is None:
             try:
                 card_id = await self._publisher.find_card(generation)
@@ -214,14 +260,35 @@ class Cards:
             return await self._publisher.remove_card(generation)
         return await self._publisher.show_end(generation, self._details.get(generation.id))
 
-    async def _mark_used(self, tile: Generation) -> bool:
-        parent = await self._queue.get(tile.parent_id or 0)
-        if parent is None:
+    async def _show_retried(self, generation: Generation) -> None:
+        """Show on the card of what had failed where the result of trying again is."""
+        failed = await self._queue.get(generation.retry_of or 0)
+        if failed is not None:
+            await self._publisher.show_end(failed, retried=generation)
+
+    async def _mark_used(self, grid_id: int) -> bool:
+        grid = await self._queue.get(grid_id)
+        if grid is None or grid.deleted_at or grid.kind.fills_answer:
             return True
-        used = frozenset(await self._queue.used_tiles(parent.id))
-        if self._marked.get(parent.id) == used:
+        used = frozenset(await self._queue.used(grid.id)) & _marked_options(grid)
+        if not used or self._marked.get(grid.id) == used:
             return True
-        done = await self._publisher.mark_used(parent, used)
+        try:
+            done = await self._publisher.mark_used(grid, used)
+        except MessageGone:
+            log.info("generation %s: its message was deleted", grid.id)
+            await self._pictures.gone([grid.id])
+            return True
         if done:
-            self._marked[parent.id] = used
+            self._marked[grid.id] = used
         return done
+
+
+def _is_posted(generation: Generation) -> bool:
+    return generation.state is State.POSTED and generation.deleted_at is None
+
+
+def _marked_options(grid: Generation) -> set[tuple[Kind, int]]:
+    """Return what buttons of a grid show in blue once it was made."""
+    options = grid.result.options if grid.result else ()
+    return {(Kind.UPSCALE, 0), *((option.kind, option.tile) for option in options)}

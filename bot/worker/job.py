@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 from cachetools import LRUCache
 from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
-from bot.config import DISCORD_HOSTS, Settings
+from bot.config import SOURCE_HOSTS, Settings
 from bot.domain import ErrorCode, Generation, Kind, Picture, Result, State
 from bot.errors import (
     ApiBusy,
@@ -23,6 +23,7 @@ from bot.errors import (
     DeliveryFailed,
     DiscordUnavailable,
     HistoryUnreadable,
+    MessageGone,
     NotAPicture,
     PictureError,
     PictureGone,
@@ -33,9 +34,10 @@ from bot.errors import (
     VaryError,
 )
 from bot.genart import GenArt
-from bot.genart_format import matches
+from bot.genart_format import Answer, matches
 from bot.images import Images
 from bot.store import Store
+from bot.store.account import Alert
 from bot.store.queue import LONGEST_DELAY
 from bot.worker.breaker import CircuitBreaker
 from bot.worker.cards import Cards
@@ -49,6 +51,9 @@ T = TypeVar("T")
 
 CACHE_BYTES = 64 * 1024 * 1024
 """Bytes of recent grids that are kept, so that U1 to U4 need no download."""
+
+SOURCES_BYTES = 8 * 1024 * 1024
+"""Bytes of recent grids' sources that are kept, for their tiles to show them."""
 
 FRESH = timedelta(hours=1)
 """How long a link that a press brought is used as it is: Discord's live for about a day."""
@@ -71,12 +76,12 @@ def _may_come_back(error: BaseException) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What a call starts from: a link for the API, what the result's message shows of it, and the
-    card that it is attached to if it is a tile."""
+    """What a call starts from: a link for the API, and what the result's message shows of it;
+    ``generation`` is the one with the card that a tile is attached to."""
 
+    generation: Generation
     link: str
     thumbnail: Picture | None
-    card_id: int | None
 
 
 class _Lost(Exception):
@@ -112,8 +117,11 @@ class Jobs:
         self._markers = markers
         self._clock = clock
         # The loopback Discord of the sandbox is among the image hosts.
-        self._source_hosts = DISCORD_HOSTS | settings.genart_image_hosts
+        self._source_hosts = SOURCE_HOSTS | settings.genart_image_hosts
         self._grids: LRUCache[int, bytes] = LRUCache(CACHE_BYTES, getsizeof=len)
+        self._sources: LRUCache[int, Picture] = LRUCache(
+            SOURCES_BYTES, getsizeof=lambda source: len(source.data)
+        )
         self._preparing = Slots(each=1, total=4)
         self._posting = Slots(each=2, total=6)
         self._cutting = Slots(each=2, total=4)
@@ -123,6 +131,7 @@ class Jobs:
             Kind.VARIATION: self._make_grid,
             Kind.REMIX: self._make_grid,
             Kind.UPSCALE: self._make_tile,
+            Kind.DESCRIBE: self._describe,
         }
 
     async def run(self, generation: Generation) -> None:
@@ -141,7 +150,7 @@ class Jobs:
             log.warning("generation %s is left where it is: the database is gone", generation.id)
         except ApiBusy as error:
             log.warning("The API is busy; calls wait %.0f s.", error.retry_after)
-            self._breaker.busy(error.retry_after)
+            await self._saved(self._breaker.busy, error.retry_after)
             wait = min(error.retry_after, LONGEST_DELAY.total_seconds())
             await self._later(generation, wait, generation.attempts)
         except VaryError as error:
@@ -153,6 +162,7 @@ class Jobs:
             await self._fail(generation, VaryError())
         finally:
             self._cards.stopped(generation.id, detail)
+        await self._drop_nameless(generation)
 
     async def _seen(self, generation: Generation) -> Generation:
         """Return a generation with its card, which the front didn't record.
@@ -171,28 +181,44 @@ class Jobs:
 
     async def _make_grid(self, generation: Generation) -> None:
         """Call the API for a grid, if that wasn't done before, and post it."""
+        await self._make(generation, self._post_grid)
+
+    async def _describe(self, generation: Generation) -> None:
+        """Call the API for descriptions, if that wasn't done before, and post them."""
+        await self._make(generation, self._post_descriptions)
+
+    async def _make(
+        self,
+        generation: Generation,
+        post: Callable[[Generation, Picture | None], Awaitable[Delivered]],
+    ) -> None:
+        """Call the API, if that wasn't done before, and ``post`` what it answered with a picture
+        of what it was made from."""
         thumbnail = None
         if generation.needs_call:
             self._cards.running(generation)
             source = await self._prepare(generation)
             thumbnail = source.thumbnail
-            generation = replace(generation, card_id=source.card_id)
-            generation = await self._call(generation, source.link)
+            generation = await self._call(source.generation, source.link)
             self._cards.stopped(generation.id)
+            if await self._saved(self._queue.set_aside, generation.id):
+                return
         async with self._posting.slot(generation.channel_id):
             delivered = await self._find(generation)
             if delivered is None:
-                delivered = await self._post_grid(generation, thumbnail)
+                delivered = await post(generation, thumbnail)
         await self._posted(generation, delivered)
 
     async def _make_tile(self, generation: Generation) -> None:
-        """Cut a tile out of its grid, and post it."""
+        """Cut a tile out of its grid, or all four, and post it."""
         async with self._cutting.slot(generation.channel_id):
             delivered = await self._find(generation)
             if delivered is None:
-                parent, tile = await self._cut(generation)
-                post = partial(self._post_tile, generation, parent, tile)
-                delivered = await self._within_limit(generation, 0, post)
+                parent, tiles = await self._cut(generation)
+                source = await self._source_of(parent)
+                post = partial(self._post_tiles, generation, parent, tiles, source)
+                taken = len(source.data) if source else 0
+                delivered = await self._within_limit(generation, taken, post)
         await self._posted(generation, delivered)
 
     # What a call starts from.
@@ -205,20 +231,21 @@ class Jobs:
                     return await self._hosted_tile(generation)
                 link, picture = await self._download_source(await self._source_link(generation))
                 thumbnail = await self._images.thumbnail(picture)
-                return _Source(link, thumbnail, generation.card_id)
+                return _Source(generation, link, thumbnail)
             except PictureError as error:
                 raise SourceUnusable(error) from error
 
     async def _hosted_tile(self, generation: Generation) -> _Source:
-        _, tile = await self._cut(generation)
+        _, (tile,) = await self._cut(generation)
         hosted = await self._within_limit(
             generation, 0, lambda limit: self._host_tile(generation, tile, limit)
         )
         if hosted.card_id != generation.card_id:
-            await self._saved(self._queue.card_moved, generation.id, hosted.card_id)
-            generation = replace(generation, card_id=hosted.card_id)
+            moved = (generation.id, hosted.card_id, hosted.direct_id)
+            await self._saved(self._queue.card_moved, *moved)
+            generation = replace(generation, card_id=hosted.card_id, direct_id=hosted.direct_id)
         self._cards.running(generation, hosted)
-        return _Source(hosted.link, await self._images.thumbnail(tile), hosted.card_id)
+        return _Source(generation, hosted.link, await self._images.thumbnail(tile))
 
     async def _host_tile(self, generation: Generation, tile: Picture, limit: int) -> HostedTile:
         return await self._publisher.host_tile(generation, await self._images.fit(tile, limit))
@@ -230,7 +257,9 @@ class Jobs:
             if generation.source_url is None:
                 raise PictureGone
             return generation.source_url
-        return await self._link(generation, parent, parent.source_file)
+        is_tile = parent.kind is Kind.UPSCALE
+        file = parent.grid_file if is_tile else parent.source_file
+        return await self._link(generation, parent, file)
 
     async def _link(self, generation: Generation, parent: Generation, file: str | None) -> str:
         """Return a link of an attachment of the parent: the one that the press brought while that
@@ -238,16 +267,25 @@ class Jobs:
         pressed = generation.source_url if generation.retry_of is None else None
         if pressed and self._clock() - generation.created_at < FRESH:
             return pressed
-        link = file and await self._publisher.link(parent, file)
+        link = file and await self._fresh_link(parent, file)
         if link := link or generation.source_url:
             return link
         raise PictureGone
+
+    async def _fresh_link(self, posted: Generation, file: str) -> str | None:
+        """Return a fresh link of a result's attachment; remember if its message was deleted."""
+        try:
+            return await self._publisher.link(posted, file)
+        except MessageGone:
+            log.info("generation %s: its message was deleted", posted.id)
+            await self._saved(self._store.pictures.gone, [posted.id])
+            return None
 
     async def _thumbnail(self, generation: Generation) -> Picture | None:
         """Return what a result shows of its source, if that can be had still."""
         try:
             if generation.starts_from_tile:
-                _, picture = await self._cut(generation)
+                _, (picture,) = await self._cut(generation)
             else:
                 _, picture = await self._download_source(await self._source_link(generation))
             return await self._images.thumbnail(picture)
@@ -260,13 +298,34 @@ class Jobs:
             return None
         return await self._saved(self._queue.get, generation.parent_id)
 
-    async def _cut(self, generation: Generation) -> tuple[Generation, Picture]:
-        """Return the parent of a generation, and the tile of its grid that it is about."""
+    async def _cut(self, generation: Generation) -> tuple[Generation, list[Picture]]:
+        """Return the parent of a generation, and the tile of its grid that it is about, or all."""
         parent = await self._parent(generation)
         if parent is None:
             raise PictureGone
         grid = await self._grid(parent, generation)
-        return parent, await self._images.tile(grid, generation.tile)
+        numbers = [generation.tile] if generation.tile else range(1, 5)
+        return parent, [await self._images.tile(grid, number) for number in numbers]
+
+    async def _source_of(self, grid: Generation) -> Picture | None:
+        """Return what a grid shows of its source, for its tiles to show it too."""
+        if cached := self._sources.get(grid.id):
+            return cached
+        if grid.source_file is None:
+            return None
+        try:
+            link = await self._fresh_link(grid, grid.source_file)
+            picture = link and (await self._download_source(link))[1]
+            source = picture and await self._images.thumbnail(picture)
+        except (PictureError, DiscordUnavailable) as error:
+            log.info("generation %s: its source is not shown: %r", grid.id, error)
+            return None
+        return self._remember_source(grid.id, source or None)
+
+    def _remember_source(self, grid_id: int, source: Picture | None) -> Picture | None:
+        if source and len(source.data) <= SOURCES_BYTES:
+            self._sources[grid_id] = source
+        return source
 
     async def _grid(self, parent: Generation, generation: Generation) -> bytes:
         """Return the grid that a tile is cut from."""
@@ -301,21 +360,28 @@ class Jobs:
             await asyncio.sleep(_PLACE_WAIT)
         self._store.changed.set()  # The next one of this channel may be prepared.
         try:
-            answer = await self._genart.image_to_image(generation.prompt, link)
+            answer = await self._ask(generation, link)
         except Unauthorized as error:
-            if self._breaker.refused():
+            if await self._saved(self._breaker.refused):
                 log.error("The API refuses the key; calls wait.")
-                await self._publisher.alert_operator(error)
+                if await self._saved(self._store.account.tell, Alert.KEY_REFUSED):
+                    await self._publisher.alert_operator(error)
             raise
-        self._breaker.succeeded()
+        await self._saved(self._breaker.succeeded)
         if not matches(answer.content, generation.prompt):
             await self._saved(self._markers.mixed_up)
             raise ApiNonsense("the answer's content is that of another prompt")
         if not await self._saved(self._queue.keep_result, generation.id, answer.result):
             raise _Lost
+        await self._saved(self._store.account.over, Alert.KEY_REFUSED)
         await self._saved(self._markers.answered, answer.content, generation.prompt)
         self._store.changed.set()
         return replace(generation, result=answer.result)
+
+    async def _ask(self, generation: Generation, link: str) -> Answer:
+        if generation.kind is Kind.DESCRIBE:
+            return await self._genart.describe(link)
+        return await self._genart.image_to_image(generation.prompt, link)
 
     # Delivery.
 
@@ -336,18 +402,33 @@ class Jobs:
         grid = await self._genart.download_result(generation.result, receive)
         if thumbnail is None:
             thumbnail = await self._thumbnail(generation)
+        parent = await self._parent(generation)
 
         async def post(limit: int) -> Delivered:
             fitted = await self._images.fit(grid, limit)
             small = await self._images.thumbnail(thumbnail, limit) if thumbnail else None
             await self._check_owned(generation)
-            delivered = await self._publisher.post_grid(generation, fitted, small)
+            delivered = await self._publisher.post_grid(generation, fitted, small, parent)
             if len(fitted.data) <= CACHE_BYTES:
                 self._grids[generation.id] = fitted.data
+            self._remember_source(generation.id, small)
             return delivered
 
         taken = len(thumbnail.data) if thumbnail else 0
         return await self._within_limit(generation, taken, post)
+
+    async def _post_descriptions(
+        self, generation: Generation, thumbnail: Picture | None
+    ) -> Delivered:
+        if thumbnail is None:
+            thumbnail = await self._thumbnail(generation)
+
+        async def post(limit: int) -> Delivered:
+            small = await self._images.thumbnail(thumbnail, limit) if thumbnail else None
+            await self._check_owned(generation)
+            return await self._publisher.post_descriptions(generation, small)
+
+        return await self._within_limit(generation, 0, post)
 
     async def _receive(self, result: Result, chunks: AsyncIterator[bytes]) -> Picture:
         """Return the grid that arrives in ``chunks``.
@@ -363,12 +444,18 @@ class Jobs:
             raise NotAPicture
         return picture
 
-    async def _post_tile(
-        self, generation: Generation, parent: Generation, tile: Picture, limit: int
+    async def _post_tiles(
+        self,
+        generation: Generation,
+        parent: Generation,
+        tiles: Sequence[Picture],
+        source: Picture | None,
+        limit: int,
     ) -> Delivered:
-        fitted = await self._images.fit(tile, limit)
+        fitted = [await self._images.fit(tile, limit // len(tiles)) for tile in tiles]
+        small = await self._images.thumbnail(source, limit) if source else None
         await self._check_owned(generation)
-        return await self._publisher.post_tile(generation, parent, fitted)
+        return await self._publisher.post_tile(generation, parent, fitted, small)
 
     async def _within_limit(
         self, generation: Generation, taken: int, upload: Callable[[int], Awaitable[T]]
@@ -390,6 +477,16 @@ class Jobs:
     async def _check_owned(self, generation: Generation) -> None:
         if not await self._saved(self._queue.owns, generation.id):
             raise _Lost
+        if await self._saved(self._store.privacy.is_nameless, generation.id):
+            raise _Lost  # Its member has deleted their data: nothing more is posted of it.
+
+    async def _drop_nameless(self, generation: Generation) -> None:
+        """Forget what came of a generation whose member has deleted their data meanwhile."""
+        try:
+            if await self._store.privacy.is_nameless(generation.id):
+                await self._store.privacy.drop(generation.id)
+        except StoreUnavailable:
+            log.warning("generation %s: what came of it can't be dropped", generation.id)
 
     async def _posted(self, generation: Generation, delivered: Delivered) -> None:
         await self._saved(
@@ -398,7 +495,13 @@ class Jobs:
             delivered.message_id,
             delivered.grid_file,
             delivered.source_file,
+            delivered.direct_id,
         )
+        if await self._saved(self._store.privacy.is_nameless, generation.id):
+            # It was posted just as its member deleted their data.
+            drop = self._store.privacy.drop
+            await self._saved(drop, generation.id, generation.channel_id, delivered.message_id)
+            raise _Lost
 
     # What went wrong.
 

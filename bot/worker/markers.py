@@ -27,10 +27,15 @@ class _State:
     alone_until: datetime | None = None
 
     @classmethod
-    def load(cls, text: str) -> _State:
+    def load(cls, text: str | None) -> _State:
+        if text is None:
+            return cls()
         fields = json.loads(text)
         until = fields["alone_until"]
         return cls(fields["differ"], datetime.fromtimestamp(until, UTC) if until else None)
+
+    def changed(self, **changes: object) -> _State:
+        return replace(self, **changes)  # pyright: ignore[reportArgumentType]
 
     def dump(self) -> str:
         until = self.alone_until and self.alone_until.timestamp()
@@ -65,8 +70,7 @@ class Markers:
         Raises:
             StoreUnavailable
         """
-        text = await self._values.get(_NAME)
-        self._state = _State.load(text) if text else _State()
+        self._state = _State.load(await self._values.get(_NAME))
 
     async def answered(self, content: str | None, prompt: str) -> None:
         """Learn from the ``content`` of an answer to ``prompt``; nothing where there is none.
@@ -94,10 +98,11 @@ class Markers:
     async def _save(self, **changes: object) -> None:
         before = self.equal_prompts
         await self.load()
-        state = replace(self._state, **changes)  # pyright: ignore[reportArgumentType]
-        if state != self._state:
-            await self._values.set(_NAME, state.dump())
-            self._state = state
+        if self._state.changed(**changes) != self._state:
+            text = await self._values.change(
+                _NAME, lambda text: _State.load(text).changed(**changes).dump()
+            )
+            self._state = _State.load(text)
         if self.equal_prompts != before:
             how = "at once" if self.equal_prompts else "one at a time"
             log.info("Equal prompts are sent to the API %s from now on.", how)

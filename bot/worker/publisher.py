@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from bot.domain import Delivered, Generation, HostedTile, Picture, Progress
+from bot.domain import (
+    AccountInfo,
+    Delivered,
+    Generation,
+    HostedTile,
+    Kind,
+    LogBatch,
+    Picture,
+    Progress,
+    Showing,
+)
 from bot.errors import VaryError
 
 
@@ -21,17 +31,28 @@ class Publisher(Protocol):
         """
         ...
 
-    async def show_end(self, generation: Generation, detail: str | None = None) -> bool:
+    async def show_end(
+        self,
+        generation: Generation,
+        detail: str | None = None,
+        *,
+        retried: Generation | None = None,
+    ) -> bool:
         """Show on the card what became of a generation that has no result to post; ``detail`` is
-        what the API says of it."""
+        what the API says of it, ``retried`` what came of trying again. Who has waited for long is
+        told by a reply as well."""
         ...
 
     async def remove_card(self, generation: Generation) -> bool:
         """Take the card away, unless it became the result."""
         ...
 
-    async def mark_used(self, grid: Generation, used: Collection[int]) -> bool:
-        """Turn the buttons of the tiles ``used`` blue."""
+    async def mark_used(self, grid: Generation, used: Collection[tuple[Kind, int]]) -> bool:
+        """Turn the buttons of what was made from a grid blue: kinds, each with its tile or 0.
+
+        Raises:
+            MessageGone
+        """
         ...
 
     async def host_tile(self, generation: Generation, tile: Picture) -> HostedTile:
@@ -47,6 +68,7 @@ class Publisher(Protocol):
 
         Raises:
             DiscordUnavailable
+            MessageGone: the message was deleted.
         """
         ...
 
@@ -73,9 +95,21 @@ class Publisher(Protocol):
         ...
 
     async def post_grid(
-        self, generation: Generation, grid: Picture, source: Picture | None
+        self,
+        generation: Generation,
+        grid: Picture,
+        source: Picture | None,
+        parent: Generation | None,
     ) -> Delivered:
-        """Post a grid with its source and its buttons.
+        """Post a grid with its source and its buttons, in reply to the ``parent`` it came from.
+
+        Raises:
+            DeliveryFailed, UploadRefused, DiscordUnavailable
+        """
+        ...
+
+    async def post_descriptions(self, generation: Generation, source: Picture | None) -> Delivered:
+        """Post the descriptions of a picture, with the picture and their buttons.
 
         Raises:
             DeliveryFailed, UploadRefused, DiscordUnavailable
@@ -83,15 +117,55 @@ class Publisher(Protocol):
         ...
 
     async def post_tile(
-        self, generation: Generation, parent: Generation, tile: Picture
+        self,
+        generation: Generation,
+        parent: Generation,
+        tiles: Sequence[Picture],
+        source: Picture | None,
     ) -> Delivered:
-        """Post a tile on its own, in reply to its grid.
+        """Post a tile on its own, or all four, with the source of their grid, in reply to it.
 
         Raises:
             DeliveryFailed, UploadRefused, DiscordUnavailable
         """
         ...
 
+    async def remove_message(self, guild_id: int | None, channel_id: int, message_id: int) -> None:
+        """Delete a message of the bot's, if it is there and that is possible.
+
+        Raises:
+            DiscordUnavailable
+        """
+        ...
+
+    async def warn_of_fast_time(self, info: AccountInfo) -> None:
+        """Tell whoever runs the bot that little fast time is left; raises nothing."""
+        ...
+
     async def alert_operator(self, error: VaryError) -> None:
         """Tell whoever runs the bot; raises nothing."""
+        ...
+
+    async def post_log(self, batch: LogBatch) -> None:
+        """Post lines of a server's log as one message; the same batch twice is one message.
+
+        Raises:
+            DeliveryFailed, DiscordUnavailable
+        """
+        ...
+
+    async def show(self, generation: Generation, channel_id: int) -> int:
+        """Show a posted result in a showcase: forwarded, or else a copy; return the message's id.
+
+        Raises:
+            DeliveryFailed, DiscordUnavailable
+        """
+        ...
+
+    async def unshow(self, showing: Showing) -> None:
+        """Delete the message that shows a result in a showcase.
+
+        Raises:
+            DeliveryFailed, DiscordUnavailable
+        """
         ...

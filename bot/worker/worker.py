@@ -17,11 +17,15 @@ from bot.genart import GenArt
 from bot.images import Images
 from bot.store import Store
 from bot.store.queue import PREPARE_TIME
+from bot.worker.account import AccountWatch
 from bot.worker.breaker import CircuitBreaker
 from bot.worker.cards import Cards
 from bot.worker.job import Jobs
 from bot.worker.markers import Markers
+from bot.worker.notices import PERIOD as NOTICES_PERIOD
+from bot.worker.notices import Notices
 from bot.worker.publisher import Publisher
+from bot.worker.removals import Removals
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +33,7 @@ POLL = 2.0
 """Seconds after which the ledger is asked without being woken: for rows that become due, and for
 those that another process wrote."""
 
-_CARDS_PERIOD, _PURGE_PERIOD = 1.0, 3_600.0
+_CARDS_PERIOD, _REMOVALS_PERIOD, _PURGE_PERIOD = 1.0, 5.0, 24 * 3_600.0
 _LAST_EDITS = 2.0
 """Seconds that the last edits of cards get when the worker ends."""
 
@@ -55,8 +59,19 @@ class Worker:
         self._store = store
         self._queue = store.queue
         self._markers = Markers(store.values, clock)
-        self._cards = Cards(store.queue, publisher, self._markers, clock)
-        self._breaker = CircuitBreaker(settings.genart_concurrency)
+        self._cards = Cards(
+            store.queue,
+            store.pictures,
+            store.workers,
+            publisher,
+            self._markers,
+            clock,
+            settings.genart_concurrency,
+        )
+        self._breaker = CircuitBreaker(settings.genart_concurrency, store.values, clock)
+        self._account = AccountWatch(settings, store.account, genart, publisher)
+        self._removals = Removals(store.privacy, publisher)
+        self._notices = Notices(store, publisher)
         self._jobs = Jobs(
             settings,
             store,
@@ -68,11 +83,14 @@ class Worker:
             self._markers,
             clock,
         )
+        self._joined = False
+        self._unsure = False
         self._closing = False
         self._tasks: dict[asyncio.Task[None], Generation] = {}
 
     async def __aenter__(self) -> Self:
         self._loops = asyncio.create_task(self._run(), name="worker")
+        log.info("The worker claims.")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -89,6 +107,12 @@ class Worker:
             await self._queue.release()
             await self._cards.refresh()
         await self._cards.close(_LAST_EDITS)
+        with suppress(StoreUnavailable):
+            await self._store.workers.leave()
+
+    def why_paused(self) -> str | None:
+        """Say why the API isn't called, if that is so."""
+        return None if self._breaker.places else "calls of the API wait: it refused or is busy"
 
     async def ended(self) -> None:
         """Wait until the worker can't go on.
@@ -102,25 +126,65 @@ class Worker:
             raise errors.exceptions[0] from None
 
     async def _run(self) -> None:
+        with suppress(StoreUnavailable):
+            await self._store.workers.heartbeat()
         async with asyncio.TaskGroup() as loops:
             for seconds, work, wake in (
                 (POLL, self._claim, self._store.changed),
                 (POLL, self._maintain, None),
                 (_CARDS_PERIOD, self._cards.refresh, self._cards.changed),
-                (_PURGE_PERIOD, self._queue.purge, None),
+                (_PURGE_PERIOD, self._leading(self._store.retention.purge), None),
+                (POLL, self._leading(self._account.work), None),
+                (_REMOVALS_PERIOD, self._leading(self._removals.work), None),
+                (NOTICES_PERIOD, self._leading(self._notices.deliver), None),
             ):
                 loops.create_task(_repeat(seconds, work, wake))
 
     async def _maintain(self) -> None:
-        """Show that this worker lives, take over what dead ones owned, forget what expired."""
-        await self._queue.heartbeat()
+        """Show that this worker lives, take over what dead ones owned, learn what others learned,
+        forget what expired."""
+        workers = self._store.workers
+        await workers.heartbeat()
+        if not self._joined and not await workers.are_others():
+            await self._breaker.reset()
+        self._joined = True
+        before = self._breaker.places
+        await self._breaker.load()
         await self._markers.load()
-        if await self._queue.take_over():
+        took = await self._queue.take_over()
+        if took or self._breaker.places > before:
             self._store.changed.set()
+        if took:
             self._cards.changed.set()
-        await self._queue.forget_tokens()
+        if workers.leads:
+            await self._queue.forget_tokens()
+
+    def _leading(
+        self, work: Callable[[], Coroutine[Any, Any, None]]
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Have the one worker that leads do for all what is to be done once."""
+
+        async def lead() -> None:
+            if self._store.workers.leads:
+                await work()
+
+        return lead
 
     async def _claim(self) -> None:
+        self._cards.paused = await self._store.account.paused()
+        if self._cards.paused:
+            return
+        if self._unsure:
+            await self._queue.give_back([generation.id for generation in self._tasks.values()])
+            self._unsure = False
+        try:
+            await self._claim_all()
+        except StoreUnavailable:
+            # It may have been committed all the same.
+            self._unsure = True
+            raise
+
+    async def _claim_all(self) -> None:
         while not self._closing and (others := await self._claim_others()):
             for generation in others:
                 self._start(generation)
@@ -149,6 +213,7 @@ class Worker:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         generation = self._tasks.pop(task)
+        self._account.used |= generation.needs_call
         if not task.cancelled() and (error := task.exception()):
             log.error("generation %s: its task broke", generation.id, exc_info=error)
         self._store.changed.set()

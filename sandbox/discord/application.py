@@ -51,9 +51,9 @@ class ApplicationRoutes:
             "bot": state.bot.payload(),
             "bot_public": True,
             "bot_require_code_grant": False,
-            "verify_key": "0" * 64,
-            "owner": state.moderator.payload(),
-            "team": None,
+            "verify_key": state.public_key,
+            "owner": state.owner.payload(),
+            "team": state.team,
             "redirect_uris": [],
             "interactions_endpoint_url": state.interactions_endpoint_url,
             "role_connections_verification_url": None,
@@ -66,7 +66,8 @@ class ApplicationRoutes:
         }
 
     def gateway(self, request: web.Request, *_: object) -> Json:
-        limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 16}
+        limit = {"total": 1000, "remaining": 999, "reset_after": 0}
+        limit["max_concurrency"] = self.state.max_concurrency
         address = f"ws://{request.host}/gateway"
         return {"url": address, "shards": self.state.shards, "session_start_limit": limit}
 
@@ -102,6 +103,8 @@ class ApplicationRoutes:
             # What an application itself is set to, which for new ones is both.
             made |= {"integration_types": [0, 1], "application_id": application}
             made |= {key: value for key, value in command.items() if value is not None}
+            if (needed := made["default_member_permissions"]) is not None:
+                made["default_member_permissions"] = str(needed)
             made["version"] = str(self.state.new_id())
             made["id"] = known.get((made["name"], made["type"])) or str(self.state.new_id())
             self.state.commands.append(made)

@@ -74,6 +74,8 @@ def resolve(component: Json, files: dict[str, Json], sign: Callable[[str], str])
     ``files`` are the attachments' payloads by name; ``sign`` makes a link fresh.
     """
     found = DEFAULTS.get(component["type"], {}) | component
+    if found.get("emoji"):  # A Unicode emoji has no id; an app may send null for it.
+        found["emoji"] = {k: v for k, v in found["emoji"].items() if v is not None}
     if "media" in found:
         found["media"] = _media(found["media"]["url"], files, sign, found["id"])
     if "file" in found:

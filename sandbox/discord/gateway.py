@@ -16,7 +16,6 @@ from typing import Any, Literal
 from aiohttp import WSMsgType, web
 
 from sandbox.discord.model import Json, stamp
-from sandbox.discord.permissions import MEMBER
 from sandbox.discord.state import DiscordState, MakeEvent
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID, HELLO, ACK = 0, 1, 2, 6, 7, 9, 10, 11
@@ -97,12 +96,14 @@ class Session:
 
 
 class DiscordGateway:
-    """Every session of the bot. ``identifies`` and ``resumes`` count what was accepted."""
+    """Every session of the bot. ``identifies`` and ``resumes`` count what was accepted;
+    ``identified_at`` are the times of the former in unix seconds."""
 
     def __init__(self, state: DiscordState) -> None:
         self.state = state
         self.sessions: dict[str, Session] = {}
         self.identifies = self.resumes = 0
+        self.identified_at: list[float] = []
 
     @property
     def connected(self) -> list[Session]:
@@ -110,12 +111,9 @@ class DiscordGateway:
         return [session for session in self.sessions.values() if session.connection]
 
     def interaction(self, data: Json, guild_id: int | None) -> None:
-        """Tell the guild's shard of an interaction; without a session it is lost, as at Discord.
-
-        With an Interactions Endpoint URL the gateway is told of none.
-        """
+        """Tell the guild's shard of an interaction; without a session it is lost, as at Discord."""
         self.state.events.append({"t": "INTERACTION_CREATE", "d": data})
-        if self.state.interactions_endpoint_url is None and (found := self._session(guild_id)):
+        if found := self._session(guild_id):
             found.dispatch("INTERACTION_CREATE", data)
 
     def publish(self, name: str, guild_id: int | None, intent: int, make: MakeEvent) -> None:
@@ -209,6 +207,7 @@ class DiscordGateway:
             for guild in mine:
                 session.dispatch("GUILD_CREATE", self.guild(guild))
         self.identifies += 1
+        self.identified_at.append(self.state.now())
         self.state.signal.notify()
         return session
 
@@ -255,8 +254,8 @@ class DiscordGateway:
         return {
             "id": str(guild_id),
             "name": "The loopback's server",
-            "owner_id": str(state.moderator.id),
-            "roles": [_everyone(guild_id)],
+            "owner_id": str(state.owner.id),
+            "roles": [role.payload() for role in state.roles_of(guild_id)],
             "members": [bot],
             "channels": [c for c in channels if c["type"] != 11],
             "threads": [c for c in channels if c["type"] == 11],
@@ -264,7 +263,7 @@ class DiscordGateway:
             "member_count": len(state.users),
             "large": False,
             "unavailable": False,
-            "preferred_locale": "en-US",
+            "preferred_locale": state.guild_locale,
             "afk_channel_id": None,
             "afk_timeout": 300,
             "premium_tier": 0,
@@ -295,21 +294,3 @@ NOTHING = (
     "safety_alerts_channel_id", "widget_channel_id", "max_presences", "hub_type",
     "incidents_data",
 )  # fmt: skip
-
-
-def _everyone(guild_id: int) -> Json:
-    colours = {"primary_color": 0, "secondary_color": None, "tertiary_color": None}
-    return {
-        "id": str(guild_id),
-        "name": "@everyone",
-        "permissions": str(MEMBER),
-        "position": 0,
-        "color": 0,
-        "colors": colours,
-        "hoist": False,
-        "managed": False,
-        "mentionable": False,
-        "icon": None,
-        "unicode_emoji": None,
-        "flags": 0,
-    }

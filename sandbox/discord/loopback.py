@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Self
 
 from sandbox.discord.cdn import cdn
+from sandbox.discord.endpoint import EndpointClient
 from sandbox.discord.gateway import INVALID, RECONNECT, DiscordGateway
 from sandbox.discord.members import Members
 from sandbox.discord.model import Attachment, Json, Message, buttons_of, images_of, text_of
@@ -36,6 +37,7 @@ class LoopbackDiscord(Members):
         self._rate_limits = rate_limits
         self._stack = AsyncExitStack()
         self.gateway = DiscordGateway(self)
+        self.endpoint = EndpointClient(self)
 
     async def __aenter__(self) -> Self:
         app = DiscordRest(self, rate_limits=self._rate_limits).app()
@@ -48,11 +50,17 @@ class LoopbackDiscord(Members):
 
     async def __aexit__(self, *_: object) -> None:
         await self.gateway.end(None)
+        await self.endpoint.close()
         await self._stack.aclose()
 
     def tell_bot(self, data: Json, guild_id: int | None) -> None:
-        """Bring an interaction to the bot through the gateway."""
-        self.gateway.interaction(data, guild_id)
+        """Bring an interaction to the bot: to its Interactions Endpoint URL, if it has one, else
+        through the gateway."""
+        if self.interactions_endpoint_url is not None:
+            self.events.append({"t": "INTERACTION_CREATE", "d": data})
+            self.endpoint.deliver(data)
+        else:
+            self.gateway.interaction(data, guild_id)
 
     def publish(self, name: str, guild_id: int | None, intent: int, make: MakeEvent) -> None:
         """Tell the gateway's clients that asked for ``intent``."""

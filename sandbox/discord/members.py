@@ -15,6 +15,7 @@ from sandbox.discord.model import (
     Interaction,
     Json,
     Message,
+    Role,
     Upload,
     User,
     buttons_of,
@@ -127,6 +128,14 @@ class Members(MessageState):
             raise PermissionError(f"{user.name} is not shown {command['name']} here")
         return owners
 
+    def is_shown(self, user: User, command: Json, channel: Channel) -> bool:
+        """Tell whether Discord's client offers a command to a user in a channel."""
+        try:
+            self._allowed(user, command, channel)
+        except PermissionError:
+            return False
+        return True
+
     def _context(self, channel: Channel) -> int:
         if channel.guild_id is not None:
             return GUILD
@@ -148,18 +157,17 @@ class Members(MessageState):
         values: list[Json] = []
         resolved: dict[str, Json] = {}
         for name, value in given.items():
-            if isinstance(value, (Upload, User)):
+            if isinstance(value, (Upload, User, Role, Channel)):
                 (value,) = self._resolve(value, resolved)
             elif kinds.get(name) == 7:
-                resolved.setdefault("channels", {})[str(value)] = self.channel_payload(int(value))
-                value = str(value)
+                (value,) = self._resolve(self.channel(int(value)), resolved)
             elif kinds.get(name) == 8:
                 value = str(value)
             values.append({"name": name, "type": kinds.get(name, 3), "value": value})
         return values, resolved
 
     def _resolve(self, value: Any, resolved: dict[str, Json]) -> list[str]:
-        """Add a file or a user to what is resolved and return its id."""
+        """Add a file, user, role or channel to what is resolved and return its id."""
         if isinstance(value, Upload):
             file = self.upload(value)
             resolved.setdefault("attachments", {})[str(file.id)] = file.payload()
@@ -167,6 +175,12 @@ class Members(MessageState):
         if isinstance(value, User):
             resolved.setdefault("users", {})[str(value.id)] = value.payload()
             resolved.setdefault("members", {})[str(value.id)] = _partial(value)
+            return [str(value.id)]
+        if isinstance(value, Role):
+            resolved.setdefault("roles", {})[str(value.id)] = value.payload()
+            return [str(value.id)]
+        if isinstance(value, Channel):
+            resolved.setdefault("channels", {})[str(value.id)] = self.channel_payload(value.id)
             return [str(value.id)]
         return [str(value)]
 
@@ -303,6 +317,7 @@ class Members(MessageState):
             new, f"loopback-{new:x}", kind, user, channel.id, channel.guild_id,
             str(self.application_id), self.now(), self._answered, source,
             extra["data"].get("name", ""), owners, opened_by,
+            custom_id=extra["data"].get("custom_id", ""),
         )  # fmt: skip
         self.interactions[new] = found
         payload: Json = {
@@ -321,8 +336,9 @@ class Members(MessageState):
             "context": self._context(channel),
         }
         if channel.guild_id:
-            guild: Json = {"id": str(channel.guild_id), "locale": "en-US", "features": []}
-            payload |= {"guild_id": str(channel.guild_id), "guild": guild, "guild_locale": "en-US"}
+            guild: Json = {"id": str(channel.guild_id), "locale": self.guild_locale}
+            payload |= {"guild_id": str(channel.guild_id), "guild": guild | {"features": []}}
+            payload["guild_locale"] = self.guild_locale
             payload["member"] = user.member()
         else:
             payload["user"] = user.payload()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from typing import cast
 
@@ -86,6 +87,9 @@ class MessageState(DiscordState):
     def _refer(self, message: Message, reference: Json) -> None:
         """Note which message a new one replies to."""
         origin = message.interaction
+        if reference.get("type") == 1:
+            message.forwarded = self._copy(int(reference["message_id"]), message.channel_id)
+            return
         reply_to = int(reference.get("message_id", 0))
         if origin and origin.source:
             reply_to = origin.source.id
@@ -96,6 +100,22 @@ class MessageState(DiscordState):
             reply_to = 0
         if reply_to:
             message.reply_to, message.type = reply_to, 19
+
+    def _copy(self, message_id: int, channel_id: int) -> Message:
+        """Return a copy of a message that is forwarded to a channel.
+
+        Its files are copied too: that they outlive the message is an assumption.
+        """
+        source = self.messages.get(message_id)
+        if source is None or source.ephemeral:
+            raise ApiError(400, 10008, "Unknown Message")
+        folder = f"attachments/{channel_id}"
+        files = [
+            dataclasses.replace(file, id=self.new_id(), folder=folder, dies=None)
+            for file in source.attachments
+        ]
+        self.stored.update({file.id: file for file in files})
+        return dataclasses.replace(source, attachments=files, nonce=None)
 
     def write(
         self,
@@ -120,7 +140,7 @@ class MessageState(DiscordState):
         components = copy.deepcopy(components)
         attachments, stored = self._attachments(message, data, files, limit)
         loading = new and bool(data.get("loading"))
-        if not loading:
+        if not loading and not message.forwarded:
             # An edit finds by name what it brings or lists; what it leaves alone stays as it is.
             found = attachments
             if not new and "attachments" not in data:

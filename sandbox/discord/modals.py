@@ -77,8 +77,13 @@ def _field(where: str, field: Json, allowed: set[int]) -> None:
         check_select(where, field)
     elif kind in {RADIO, CHECKBOXES}:
         check_length(f"{where}.options", options, 2 if kind == RADIO else 1, 10)
-    if field.get("required", True) and field.get("min_values", 1) < 1 and kind != CHECKBOX:
+    least = _or(field.get("min_values"), 1)
+    if field.get("required", True) and least < 1 and kind != CHECKBOX:
         raise invalid(f"{where}.min_values", "BASE_TYPE_MIN", "Must be 1 where it is required")
+
+
+def _or(number: int | None, default: int) -> int:
+    return default if number is None else number
 
 
 def fill(modal: Json, given: dict[str, Any], resolve: Resolve) -> list[Json]:
@@ -121,11 +126,10 @@ def _filled(component: Json, given: dict[str, Any], resolve: Resolve) -> Json:
         raise ValueError(f"{name} is required")
     if kind == RADIO:
         return found | {"value": chosen[0] if chosen else None}
-    most = component.get(
-        "max_values", len(component.get("options", [])) if kind == CHECKBOXES else 1
-    )
-    if len(chosen) > most or (chosen and len(chosen) < component.get("min_values", 1)):
-        raise ValueError(f"{name} takes {component.get('min_values', 1)} to {most} values")
+    all_of_them = len(component.get("options", [])) if kind == CHECKBOXES else 1
+    least, most = _or(component.get("min_values"), 1), component.get("max_values") or all_of_them
+    if len(chosen) > most or (chosen and len(chosen) < least):
+        raise ValueError(f"{name} takes {least} to {most} values")
     values = [str(one) for one in chosen] if kind in {SELECT, CHECKBOXES} else []
     for one in chosen if kind not in {SELECT, CHECKBOXES} else []:
         if kind == FILE_UPLOAD and not isinstance(one, Upload):

@@ -20,13 +20,46 @@ TEXT_CHANNEL, DIRECT_CHANNEL, VOICE, GROUP, THREAD = 0, 1, 2, 3, 11
 
 
 @dataclass(frozen=True)
+class Role:
+    """A role of a server; ``color`` is 0xRRGGBB, 0 for none."""
+
+    id: int
+    name: str
+    guild_id: int
+    permissions: int = 0
+    color: int = 0
+    position: int = 1
+
+    def payload(self) -> Json:
+        colors: Json = {"primary_color": self.color}
+        return {
+            "id": str(self.id),
+            "name": self.name,
+            "permissions": str(self.permissions),
+            "position": self.position,
+            "color": self.color,
+            "colors": colors | {"secondary_color": None, "tertiary_color": None},
+            "hoist": False,
+            "managed": False,
+            "mentionable": False,
+            "icon": None,
+            "unicode_emoji": None,
+            "flags": 0,
+        }
+
+
+@dataclass(frozen=True)
 class User:
-    """A member (``permissions``: Discord's bit set) or the bot itself."""
+    """A member (``permissions``: Discord's bit set) or the bot itself.
+
+    ``roles`` are the ids of the member's roles, over all servers.
+    """
 
     id: int
     name: str
     permissions: int = MEMBER
     bot: bool = False
+    roles: list[int] = field(default_factory=list[int], compare=False)
 
     def payload(self) -> Json:
         return {
@@ -44,7 +77,7 @@ class User:
     def member(self) -> Json:
         return {
             "user": self.payload(),
-            "roles": [],
+            "roles": [str(role) for role in self.roles],
             "joined_at": "2024-01-01T00:00:00+00:00",
             "premium_since": None,
             "deaf": False,
@@ -185,6 +218,7 @@ class Message:
     mention_everyone: bool = False
     nonce: str | int | None = None
     reply_to: int | None = None
+    forwarded: Message | None = None
     interaction: Interaction | None = None
     sign: Callable[[str], str] = field(default=str, repr=False)
 
@@ -227,10 +261,27 @@ class Message:
                 "message_id": str(self.reply_to),
                 "channel_id": str(self.channel_id),
             }
+        if self.forwarded:
+            found |= self.forwarded.snapshot()
         if self.interaction:
             found["application_id"] = found["webhook_id"] = self.interaction.application_id
             found["interaction_metadata"] = self.interaction.metadata(self)
         return found
+
+    def snapshot(self) -> Json:
+        """Return what a message that forwards this one holds.
+
+        Source: documentation, "Message Reference Types" and "Message Snapshot Object".
+        """
+        keys = ("type", "content", "embeds", "attachments", "timestamp", "edited_timestamp")
+        keys += ("flags", "mentions", "mention_roles", "components")
+        payload = self.payload
+        reference: Json = {"type": 1, "message_id": str(self.id)}
+        reference["channel_id"] = str(self.channel_id)
+        if self.guild_id is not None:
+            reference["guild_id"] = str(self.guild_id)
+        message = {key: payload[key] for key in keys}
+        return {"message_reference": reference, "message_snapshots": [{"message": message}]}
 
 
 def stamp(seconds: float) -> str:
@@ -291,6 +342,7 @@ class Interaction:
     owners: dict[str, str] = field(default_factory=dict[str, str])
     opened_by: Interaction | None = None
     answer: Json | None = None
+    custom_id: str = ""
     message: Message | None = None
     latency: float | None = None
     ephemeral: bool = False

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from sandbox.discord.http import ApiError, Fault, Request
 from sandbox.discord.model import (
     DIRECT_CHANNEL,
@@ -22,6 +24,7 @@ from sandbox.discord.model import (
     Interaction,
     Json,
     Message,
+    Role,
     Upload,
     User,
     safe_name,
@@ -53,6 +56,9 @@ class DiscordState:
     ``app_permissions`` are the bot's where a channel has none of its own. ``upload_limit`` holds
     for its own messages, ``attachment_size_limit`` for answers to interactions (bytes a file).
     ``automod`` and ``harmful_links`` are words that no message in a server may hold.
+    ``user_installs`` are the ids of users who installed the app for themselves. ``owner`` is that
+    of the application and of every server; ``guild_locale`` is every server's language.
+    ``team`` owns the application, if there is one.
     ``user_installs`` are the ids of users who installed the app for themselves.
     """
 
@@ -68,6 +74,7 @@ class DiscordState:
         self.alice = User(self.new_id(), "alice")
         self.bob = User(self.new_id(), "bob")
         self.moderator = User(self.new_id(), "moderator", MEMBER | MANAGE_MESSAGES)
+        self.owner = self.moderator
         self.users = {u.id: u for u in (self.bot, self.alice, self.bob, self.moderator)}
         self.guild_id, self.other_guild_id = self.new_id(), self.new_id()
         self.foreign_guild_id = self.new_id()
@@ -82,6 +89,8 @@ class DiscordState:
         self.channels[self.private_channel_id] = Channel(
             self.private_channel_id, None, type=GROUP, recipients=both
         )
+        self.roles: dict[int, Role] = {}
+        self.guild_locale = "en-US"
         self.direct: dict[int, int] = {}
         self.closed_dms: set[int] = set()
         self.user_installs: set[int] = set()
@@ -90,7 +99,10 @@ class DiscordState:
         self.automod: list[str] = []
         self.harmful_links: list[str] = []
         self.interactions_endpoint_url: str | None = None
+        self.signing_key = Ed25519PrivateKey.generate()
+        self.shards, self.max_concurrency = 1, 16
         self.shards = 1
+        self.team: Json | None = None
         self.commands: list[Json] = []
         self.command_puts = 0
         self.requests: list[Request] = []
@@ -131,6 +143,11 @@ class DiscordState:
 
         self.faults.append(hook)
 
+    @property
+    def public_key(self) -> str:
+        """The application's public key, which interactions over HTTP are checked by, in hex."""
+        return self.signing_key.public_key().public_bytes_raw().hex()
+
     def publish(self, name: str, guild_id: int | None, intent: int, make: MakeEvent) -> None:
         """Tell the gateway's clients that asked for ``intent``; the gateway replaces this."""
 
@@ -139,6 +156,18 @@ class DiscordState:
         channel = Channel(self.new_id(), guild_id, name, kind)
         self.channels[channel.id] = channel
         return channel.id
+
+    def add_role(self, guild_id: int, name: str, *, permissions: int = 0, color: int = 0) -> Role:
+        """Make a role of a server; a member has it whose ``roles`` hold its id."""
+        position = len(self.roles_of(guild_id))
+        role = Role(self.new_id(), name, guild_id, permissions, color, position)
+        self.roles[role.id] = role
+        return role
+
+    def roles_of(self, guild_id: int) -> list[Role]:
+        """Return a server's roles, @everyone first."""
+        everyone = Role(guild_id, "@everyone", guild_id, MEMBER, position=0)
+        return [everyone, *(role for role in self.roles.values() if role.guild_id == guild_id)]
 
     def add_thread(self, parent_id: int, *, archived: bool = False, locked: bool = False) -> int:
         """Make a thread of a channel and return its id."""

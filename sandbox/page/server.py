@@ -23,6 +23,9 @@ from sandbox.serving import serve
 
 FILES = Path(__file__).parent
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+SERVED = "|".join(
+    re.escape(path.name) for path in FILES.iterdir() if path.suffix in {".js", ".css"}
+)
 SIGNATURE = re.compile(r"\?ex=[^\"]*")
 HEADERS = {
     "Cache-Control": "no-store",
@@ -37,12 +40,19 @@ class PageServer:
     both loopbacks, and the bot with ``settings`` in the background.
 
     ``delay`` is how long the API takes for an image in seconds, ``tile`` a tile's side in pixels.
+    ``command`` starts any other bot instead, which gets ``DISCORD_TOKEN`` and ``DISCORD_API_URL``.
     """
 
     def __init__(
-        self, port: int = 0, *, delay: float = 6.0, tile: int = 768, **settings: str
+        self,
+        port: int = 0,
+        *,
+        delay: float = 6.0,
+        tile: int = 1024,
+        command: str | None = None,
+        **settings: str,
     ) -> None:
-        self._port = port
+        self._port, self._command = port, command
         self._settings = {"GENART_TIMEOUT": "30", **settings}
         self.discord = LoopbackDiscord()
         self.genart = LoopbackGenArt(delay=delay, tile=tile)
@@ -61,19 +71,20 @@ class PageServer:
         await self._stack.enter_async_context(self.discord)
         await self._stack.enter_async_context(self.genart)
         database = Path(folder) / "vary.db"
-        self.world = World(self.discord, self.genart, database, self._settings)
+        self.world = World(self.discord, self.genart, database, self._settings, self._command)
         self.bot = self.world.bot
         self._stack.push_async_callback(self.world.close)
         app = web.Application(client_max_size=2**26)
         app.router.add_get("/events", self._events)
         app.router.add_get("/sample.png", self._sample)
-        app.router.add_get("/{name:|app.js|style.css}", self._file)
+        app.router.add_get(f"/{{name:|{SERVED}}}", self._file)
         add_actions(app, self.world)
         app.on_response_prepare.append(self._headers)
         self.host = await serve(self._stack, app, self._port, cancel=True)
         self.address = f"http://{self.host}/"
         self.world.begin(self.world.start())
-        self.world.begin(self.world.watch_ledger())
+        if self.world.own:
+            self.world.begin(self.world.watch_ledger())
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import sqlite3
 from collections.abc import Coroutine
@@ -13,11 +14,14 @@ from typing import Any
 from aiohttp import web
 
 from sandbox import genart as api
-from sandbox.bot_process import BotProcess, environment
-from sandbox.discord import Fault, Json, LoopbackDiscord, Request, User
+from sandbox.bot_process import BotProcess, environment, of_command
+from sandbox.discord import Channel, Fault, Json, LoopbackDiscord, Request, Role, User
+from sandbox.discord.model import DIRECT_CHANNEL, GROUP
+from sandbox.discord.permissions import ADMINISTRATOR, MANAGE_GUILD, MANAGE_MESSAGES, MEMBER
 from sandbox.genart import LoopbackGenArt
 
-SHOWN = 60  # messages, and rows of each table
+SHOWN = 80  # messages, and rows of each table
+ROLES = {"Artist": 0x3AA57A, "Patron": 0xE0A029}
 SLOW = 20.0  # seconds
 API_FAULTS: dict[str, api.Behaviour | None] = {
     "normal": None,
@@ -40,7 +44,10 @@ DISCORD_FAULTS = {
 
 
 class World:
-    """A Discord, an API and a bot between them. ``delay`` is the API's time for an image in s."""
+    """A Discord, an API and a bot between them. ``delay`` is the API's time for an image in s.
+
+    ``command`` starts another bot than this project's, which knows no API and no database here.
+    """
 
     def __init__(
         self,
@@ -48,12 +55,25 @@ class World:
         genart: LoopbackGenArt,
         database: Path,
         settings: dict[str, str],
+        command: str | None = None,
     ) -> None:
         self.discord, self.genart, self.database = discord, genart, database
         self.delay = genart.delay
-        self.bot = BotProcess(discord, environment(discord, genart, database, **settings))
+        self.own = command is None
+        if command is None:
+            self.bot = BotProcess(discord, environment(discord, genart, database, **settings))
+        else:
+            self.bot = of_command(discord, command)
+            discord.bot = dataclasses.replace(discord.bot, name="your bot")
+            discord.users[discord.bot.id] = discord.bot
+        manager = MEMBER | MANAGE_MESSAGES | MANAGE_GUILD | ADMINISTRATOR
+        discord.owner = User(discord.new_id(), "owner", manager)
+        discord.users[discord.owner.id] = discord.owner
+        for name, color in ROLES.items():
+            discord.add_role(discord.guild_id, name, color=color)
         self.api_fault = self.discord_fault = "normal"
         self.problem = ""
+        self.stopping = False
         self.ledger: Json = {"generations": [], "clicks": []}
         self.dismissed: set[int] = set()
         self._every = itertools.count()
@@ -75,7 +95,46 @@ class World:
     @property
     def people(self) -> list[User]:
         """The members that a viewer can be."""
-        return [self.discord.alice, self.discord.bob, self.discord.moderator]
+        discord = self.discord
+        return [discord.alice, discord.bob, discord.moderator, discord.owner]
+
+    def channels(self, user: User) -> list[Channel]:
+        """Return the channels that a member sees, direct messages last."""
+        discord = self.discord
+        direct = discord.direct_channel(user.id)
+        servers = (discord.guild_id, discord.foreign_guild_id)
+        found = [c for guild in servers for c in discord.channels.values() if c.guild_id == guild]
+        groups = [c for c in discord.channels.values() if c.type == GROUP and user in c.recipients]
+        return [*found, discord.channels[direct], *groups]
+
+    def title(self, channel: Channel) -> str:
+        """Return what a channel is called where its members see it."""
+        if channel.type == DIRECT_CHANNEL:
+            return self.discord.bot.name.title()
+        return channel.name or " and ".join(user.name.title() for user in channel.recipients)
+
+    def server(self, channel: Channel) -> str:
+        """Return the name of the server that a channel is in, or of what is none."""
+        if channel.guild_id is None:
+            return "Direct messages"
+        return "The sandbox" if channel.guild_id == self.discord.guild_id else "A server without it"
+
+    def locales(self) -> list[str]:
+        """Return the languages that the bot's commands are translated into, English first."""
+        found: set[str] = set()
+        for command in self.discord.commands:
+            for key in ("name_localizations", "description_localizations"):
+                found |= (command.get(key) or {}).keys()
+        return ["en-US", *sorted(found - {"en-US"})]
+
+    def entity(self, key: str) -> User | Role | Channel:
+        """Return the user, role or channel with an id; ``LookupError`` if there is none."""
+        discord, number = self.discord, int(key)
+        roles = {role.id: role for role in discord.roles_of(discord.guild_id)}
+        found = discord.users.get(number) or roles.get(number) or discord.channels.get(number)
+        if found is None:
+            raise LookupError("There is no such user, role or channel.")
+        return found
 
     def user(self, key: str) -> User:
         """Return a member by id or name; 400 if there is none."""
@@ -86,13 +145,24 @@ class World:
 
     @property
     def status(self) -> str:
-        """``starting``, ``online`` or ``stopped``: the bot's process."""
-        try:
-            if self.bot.returncode is not None:
-                return "stopped"
-        except RuntimeError:
+        """``starting``, ``online``, ``stopping`` or ``stopped``: the bot's process."""
+        if not self.bot.started:
             return "starting"
+        if self.bot.returncode is not None:
+            return "stopped"
+        if self.stopping:
+            return "stopping"
         return "online" if self.discord.gateway.connected else "starting"
+
+    def state(self) -> Json:
+        """Return what is known of the bot's process."""
+        status = self.status
+        found: Json = {"status": status, "problem": self.problem, "exit": None, "pid": None}
+        if status == "stopped":
+            found["exit"] = self.bot.returncode
+        elif self.bot.started:
+            found["pid"] = self.bot.pid
+        return found
 
     def break_api(self, fault: str) -> None:
         """Let the API fail in a way of ``API_FAULTS``."""
@@ -117,8 +187,17 @@ class World:
     async def restart(self, running: bool) -> None:
         """Stop the bot if it runs, and start it."""
         if running:
-            await self.bot.stop()
+            await self.stop()
         await self.start()
+
+    async def stop(self) -> None:
+        """Send SIGTERM and wait until the bot has ended."""
+        self.stopping = True
+        try:
+            await self.bot.stop()
+        finally:
+            self.stopping = False
+            self.discord.signal.notify()
 
     async def start(self) -> None:
         """Start the bot; ``problem`` says why it did not."""

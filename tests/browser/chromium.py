@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Locator, Page, async_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
@@ -68,7 +69,9 @@ class Channel:
 
     def grid(self, title: str) -> Locator:
         """The newest grid under a heading, once its picture and buttons are there."""
-        return self.message(title).filter(has=self.page.get_by_role("button", name="V4")).last
+        heading = self.page.locator("strong:not(.reference *)", has_text=title)
+        found = self.page.locator("article").filter(has=heading)
+        return found.filter(has=self.page.get_by_role("button", name="V4")).last
 
     async def vary(self, prompt: str, picture: bytes) -> None:
         """Type the command, choose a file, send."""
@@ -79,6 +82,11 @@ class Channel:
         await self.page.locator("#fields input[type=file]").set_input_files(file)
         await self.page.get_by_role("button", name="Send").click()
         await self.page.locator("#box").wait_for()
+
+    async def violations(self) -> list[str]:
+        """Return what an accessibility engine (axe-core) finds wrong on the page as it is."""
+        found = (await Axe().run(self.page)).response["violations"]
+        return [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]]
 
     async def switch(self, name: str, to: str) -> None:
         """Choose from one of the page's lists: user, locale, theme, api or discord."""

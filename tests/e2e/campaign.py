@@ -1,7 +1,9 @@
 """Kill the bot again and again while members go on asking and pressing; then count the damage.
 
 ``python -m tests.e2e.campaign --kills 1000 --seed 7 --weather`` runs it by hand, in campaigns of
-at most a hundred kills, each with a world and a seed of its own.
+at most a hundred kills, each with a world and a seed of its own. With ``--database postgres`` there
+are two workers beside the bot: any process is killed, workers are paused for longer than they may
+be silent, and the server crashes and starts again.
 """
 
 from __future__ import annotations
@@ -9,11 +11,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,9 +24,21 @@ from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 
+from bot.store.workers import LEASE
+from sandbox.bot_process import BotProcess
 from sandbox.discord import LOADING, Fault, Interaction, LoopbackDiscord, Message, Request
 from sandbox.genart import answer, reset_before, reset_during
-from tests.e2e.conftest import LABELS, World, generation_of, labels, make_world
+from tests import postgres
+from tests.e2e.conftest import (
+    DESCRIBED,
+    LABELS,
+    OPTIONS,
+    TILE_LABELS,
+    World,
+    generation_of,
+    labels,
+    make_world,
+)
 from tests.openapi import OpenApi, description_path
 
 T = TypeVar("T")
@@ -31,9 +46,10 @@ T = TypeVar("T")
 SETTINGS: dict[str, Any] = {"tile": 32, "USER_QUEUE_LIMIT": "40"}
 OUT = Path("test-output")
 ROUND = 100  # kills in one world
+DESCRIBES = 0.1  # of what members do is /describe
 AT_ONCE = 8  # presses, when every button is tried at the end
 FINAL = {"posted", "failed", "cancelled", "interrupted", "undelivered"}
-UNFINISHED = ("In line: place", "Starting…", "Started <t:")
+UNFINISHED = ("In line:", "Starting…", "Started <t:")
 
 CALM, SPELL = 0.03, 0.8  # of the requests in each meet a fault
 LENGTH = (0.5, 8.0)  # seconds of each
@@ -49,6 +65,9 @@ GENART_FAULTS = [
     reset_before(),
     reset_during(),
 ]
+TRY_LATER = "Try again later"
+PAUSE = (LEASE.total_seconds() + 1, LEASE.total_seconds() + 4)
+OUTAGE = (0.0, 3.0)  # seconds of the database's
 NOT_TAKEN = {429, 503}  # an answer with such a status has cost nothing
 
 
@@ -88,13 +107,14 @@ class Report:
 
 
 class Members:
-    """Members who ask, press and try again without end, as chance has it."""
+    """Members who ask, press, remix and try again without end, as chance has it."""
 
     def __init__(self, world: World, chance: random.Random) -> None:
         self.world = world
         self.chance = chance
         self.answered: list[Interaction] = []
         self.clicked: list[Interaction] = []
+        self.opened: list[Interaction] = []
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:
@@ -118,6 +138,8 @@ class Members:
         user = self.chance.choice([discord.alice, discord.bob, discord.moderator])
         grids = [m for m in messages if len(labels(m)) == len(LABELS)]
         retries = [m for m in messages if labels(m) == ["Try again"]]
+        if self.chance.random() < DESCRIBES:
+            return await discord.slash(user, "describe", {"image": self.world.upload()})
         what = self.chance.random()
         if what < 0.35 or not grids:
             prompt = f"crash {len(discord.interactions)}"
@@ -125,7 +147,7 @@ class Members:
             return await discord.slash(user, "vary", options)
         if what < 0.5 and retries:
             return await discord.press(user, self.chance.choice(retries), label="Try again")
-        label = self.chance.choice(LABELS)
+        label = self.chance.choice([*OPTIONS, "Remix", "Remix", "All four"])
         pressed = await discord.press(user, self.chance.choice(grids), label=label)
         self.clicked.append(pressed)
         return pressed
@@ -133,7 +155,13 @@ class Members:
     async def _watch(self, asked: Interaction) -> None:
         with suppress(TimeoutError):
             await asked.answered()
-            self.answered.append(asked)
+            if asked.modal is None:
+                self.answered.append(asked)
+                return
+            self.opened.append(asked)
+            words = {"prompt": f"remix {len(self.world.discord.interactions)}"}
+            start = {"start": [str(self.chance.randrange(5))]}
+            await self._watch(await self.world.discord.submit(asked, words | start))
 
 
 class Weather(Generic[T]):
@@ -177,8 +205,16 @@ def bad_weather(world: World, seed: int) -> Iterator[None]:
         world.genart.default = None
 
 
-async def campaign(world: World, seed: int, kills: int, *, weather: bool = False) -> Report:
-    """Send ``kills`` SIGKILLs at random moments under load, and report what came of it.
+async def campaign(
+    world: World,
+    seed: int,
+    kills: int,
+    *,
+    weather: bool = False,
+    server: postgres.Server | None = None,
+) -> Report:
+    """Send ``kills`` SIGKILLs at random moments under load, and report what came of it. Where
+    there are workers they are paused too, and where there is a ``server`` of its own, it crashes.
 
     The seed decides who does what and when; how far the bot has come by then it does not.
     """
@@ -187,7 +223,8 @@ async def campaign(world: World, seed: int, kills: int, *, weather: bool = False
     world.genart.delay = 0.3
     async with members.busy():
         with bad_weather(world, seed) if weather else nullcontext():
-            await kill_again_and_again(world, kills, chance)
+            async with pausing(world.workers, chance):
+                await kill_again_and_again(world, kills, chance, server)
     await world.settled(120)
     with suppress(TimeoutError):
         await world.discord.signal.until(lambda: not list(unfinished(world)), 30)
@@ -197,16 +234,56 @@ async def campaign(world: World, seed: int, kills: int, *, weather: bool = False
     states = Counter(state for (state,) in world.sql("select state from generations"))
     interactions, calls = len(world.discord.interactions), len(world.genart.calls)
     await try_the_buttons(world, chance, max(2, kills // 10), damage)
-    damage.tracebacks += [line for line in world.bot.log.splitlines() if "Traceback" in line]
+    logs = [line for process in world.processes for line in process.log.splitlines()]
+    damage.tracebacks += [line for line in logs if "Traceback" in line]
     return Report(seed, kills, interactions, calls, states, damage)
 
 
-async def kill_again_and_again(world: World, kills: int, chance: random.Random) -> None:
-    """Send ``kills`` SIGKILLs, each up to a second after the bot is connected again."""
-    for _ in range(kills):
+async def kill_again_and_again(
+    world: World, kills: int, chance: random.Random, server: postgres.Server | None
+) -> None:
+    """Send ``kills`` SIGKILLs, each up to a second after the last process works again; let the
+    database's server crash as well before every fourth of them."""
+    for number in range(kills):
         await asyncio.sleep(chance.uniform(0, 1))
-        await world.bot.kill()
-        await world.bot.start(timeout=90)
+        if server and number % 4 == 2:
+            await asyncio.to_thread(server.stop)
+            await asyncio.sleep(chance.uniform(*OUTAGE))
+            await asyncio.to_thread(server.start)
+            await asyncio.sleep(chance.uniform(0, 1))
+        victim = chance.choice(world.processes)
+        await victim.kill()
+        if victim is world.bot:
+            await victim.start(timeout=90)
+        else:
+            await victim.launch()
+
+
+@asynccontextmanager
+async def pausing(workers: Sequence[BotProcess], chance: random.Random) -> AsyncIterator[None]:
+    """Pause one worker after the other meanwhile, for longer than it may be silent."""
+
+    async def pause() -> None:
+        while True:
+            worker = chance.choice(workers)
+            await asyncio.sleep(chance.uniform(0, 2))
+            pid = worker.pid
+            with suppress(ProcessLookupError):
+                worker.signal(signal.SIGSTOP)
+                await asyncio.sleep(chance.uniform(*PAUSE))
+                if worker.pid == pid:
+                    worker.signal(signal.SIGCONT)
+
+    paused = asyncio.create_task(pause()) if workers else None
+    try:
+        yield
+    finally:
+        if paused:
+            paused.cancel()
+            await asyncio.gather(paused, return_exceptions=True)
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                worker.signal(signal.SIGCONT)
 
 
 def look_at_the_ledger(world: World, members: Members, damage: Damage) -> None:
@@ -232,14 +309,22 @@ def look_at_the_ledger(world: World, members: Members, damage: Damage) -> None:
     damage.lost += [id_ for (id_,) in world.sql(has_result)]
 
     clicks = Counter(id_ for (id_,) in world.sql("select id from clicks"))
-    answered = {a.id for a in members.answered}
+    # Where the database was away the member was told so, and nothing is kept.
+    pressed = [*members.answered, *members.opened]
+    answered = {a.id for a in pressed if TRY_LATER not in said(world, a)}
     wrong = [a.id for a in members.clicked if a.id in answered and clicks[a.id] != 1]
     damage.missing_clicks += wrong
 
 
+def said(world: World, asked: Interaction) -> str:
+    """Return the words of an answer."""
+    return world.discord.text_of(asked.message) if asked.message else ""
+
+
 def look_at_the_messages(world: World, members: Members, damage: Damage) -> None:
     """Hold the channel against the ledger."""
-    seen = Counter(generation_of(m) for m in grids_of(world))
+    descriptions = [m for m in world.discord.messages.values() if labels(m) == DESCRIBED]
+    seen = Counter(generation_of(m) for m in [*grids_of(world), *descriptions])
     rows = world.sql("select id from generations where kind <> 'upscale' and state = 'posted'")
     recorded = {id_ for (id_,) in rows}
     damage.posted_twice += [id_ for id_, n in seen.items() if n > 1]
@@ -251,7 +336,7 @@ def look_at_the_messages(world: World, members: Members, damage: Damage) -> None
         (m.reply_to, a.filename.partition(".")[0])
         for m in world.discord.messages.values()
         for a in m.attachments
-        if m.reply_to and a.filename.startswith("tile-") and not labels(m)
+        if m.reply_to and a.filename.startswith("tile-") and labels(m) == TILE_LABELS
     )
     rows = world.sql(
         "select grid.message_id, 'tile-' || g.tile from generations g join generations grid"
@@ -266,7 +351,8 @@ def look_at_the_messages(world: World, members: Members, damage: Damage) -> None
     for asked in members.answered:
         card = asked.message
         if asked.id in interrupted and card and not card.deleted and not card.ephemeral:
-            damage.dead_cards += [describe(card)] if labels(card) != ["Try again"] else []
+            alive = len(labels(card)) == 1  # Try again, or a link to what came of it.
+            damage.dead_cards += [] if alive else [describe(card)]
 
 
 def grids_of(world: World) -> list[Message]:
@@ -296,7 +382,7 @@ async def try_the_buttons(world: World, chance: random.Random, some: int, damage
     async def press(grid: Message, label: str) -> None:
         try:
             pressed = await world.press(grid, label)
-            if label not in LABELS[:4]:
+            if label not in OPTIONS[:4]:
                 assert labels(await world.result(pressed)) == LABELS
             elif not pressed.ephemeral:
                 await world.tile(pressed)
@@ -304,28 +390,39 @@ async def try_the_buttons(world: World, chance: random.Random, some: int, damage
             damage.dead_buttons.append((grid.id, label))
 
     grids = grids_of(world)
-    presses = [(grid, chance.choice(LABELS[:4])) for grid in grids]
+    presses = [(grid, chance.choice(OPTIONS[:4])) for grid in grids]
     sample = chance.sample(grids, min(some, len(grids)))
-    presses += [(grid, chance.choice(LABELS[4:])) for grid in sample]
+    presses += [(grid, chance.choice(OPTIONS[4:])) for grid in sample]
     for start in range(0, len(presses), AT_ONCE):
         await asyncio.gather(*(press(*one) for one in presses[start : start + AT_ONCE]))
 
 
-async def by_hand(seed: int, kills: int, weather: bool) -> bool:
+async def by_hand(seed: int, kills: int, *, weather: bool, database: str) -> bool:
     """Run campaigns until there were ``kills``, print a line for each; return whether all held."""
-    path = description_path()
-    openapi = OpenApi(path) if path.exists() else None
     held = True
     while kills > 0:
-        with tempfile.TemporaryDirectory(prefix="vary-campaign-") as folder:
-            log = OUT / f"campaign-{seed}.log"
-            with log.open("w") as file, redirect_stdout(file):
-                async with make_world(Path(folder), openapi, **SETTINGS) as world:
-                    report = await campaign(world, seed, min(kills, ROUND), weather=weather)
-                    print(report, file=sys.__stdout__, flush=True)
+        with (
+            tempfile.TemporaryDirectory(prefix="vary-campaign-") as folder,
+            postgres.running() if database == "postgres" else nullcontext() as server,
+            (OUT / f"campaign-{seed}.log").open("w") as log,
+            redirect_stdout(log),
+        ):
+            report = await one(Path(folder), seed, min(kills, ROUND), weather, server)
+        print(report, flush=True)
         held = held and report.damage == Damage()
         seed, kills = seed + 1, kills - ROUND
     return held
+
+
+async def one(
+    folder: Path, seed: int, kills: int, weather: bool, server: postgres.Server | None
+) -> Report:
+    """Run one campaign in a world of its own."""
+    path = description_path()
+    openapi = OpenApi(path) if path.exists() else None
+    more = {"workers": 2, "DATABASE_URL": server.database()} if server else {}
+    async with make_world(folder, openapi, **SETTINGS, **more) as world:
+        return await campaign(world, seed, kills, weather=weather, server=server)
 
 
 def main() -> int:
@@ -334,9 +431,17 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--weather", action="store_true", help="mix faults of both services in")
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     arguments = parser.parse_args()
     OUT.mkdir(exist_ok=True)
-    held = asyncio.run(by_hand(arguments.seed, arguments.kills, arguments.weather))
+    held = asyncio.run(
+        by_hand(
+            arguments.seed,
+            arguments.kills,
+            weather=arguments.weather,
+            database=arguments.database,
+        )
+    )
     return 0 if held else 1
 
 

@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,15 @@ from sandbox.bot_process import BotProcess, environment
 from sandbox.discord import Interaction, LoopbackDiscord, Message, Upload, User, label_of
 from sandbox.genart import Call, LoopbackGenArt
 from tests.openapi import OpenApi, description_path
+from tests.postgres import PASSWORD, Reader, Server
 
-LABELS = ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
+OPTIONS = ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
+"""The labels of what the API returned."""
+LABELS = [*OPTIONS, "Remix", "All four", "⭐", "🗑", "Details"]
+"""The labels of a grid's buttons."""
+TILE_LABELS = ["Vary", "Remix", "⭐", "🗑", "Its grid"]
+DESCRIBED = ["1", "2", "3", "4", "🔄"]
+"""The labels of a description's buttons."""
 
 
 def picture(form: str = "PNG", size: tuple[int, int] = (90, 60)) -> bytes:
@@ -49,13 +56,30 @@ class World:
     """A Discord, an API and a bot between them, with short ways to use them."""
 
     def __init__(
-        self, discord: LoopbackDiscord, genart: LoopbackGenArt, database: Path, **settings: str
+        self,
+        discord: LoopbackDiscord,
+        genart: LoopbackGenArt,
+        database: Path,
+        workers: int = 0,
+        **settings: str,
     ) -> None:
         self.discord = discord
         self.genart = genart
         self.database = database
-        self.bot = BotProcess(discord, environment(discord, genart, database, **settings))
+        self.settings = environment(discord, genart, database, **settings)
+        self.bot = BotProcess(discord, self.settings)
+        url = self.settings["DATABASE_URL"]
+        self._reader = None if url.startswith("sqlite") else Reader(url)
+        self.workers = [
+            BotProcess(discord, self.settings, ("-m", "tests.e2e.lone_worker"))
+            for _ in range(workers)
+        ]
         self._prompts = 0
+
+    @property
+    def processes(self) -> list[BotProcess]:
+        """The bot, which works as well, and the workers beside it."""
+        return [self.bot, *self.workers]
 
     def upload(self) -> Upload:
         """Return a picture to send."""
@@ -77,6 +101,16 @@ class World:
         options = {"prompt": prompt or f"picture number {self._prompts}", "image": upload}
         user = user or self.discord.alice
         interaction = await self.discord.slash(user, "vary", options, **more)
+        await interaction.answered()
+        return interaction
+
+    async def describe(
+        self, data: bytes | None = None, *, user: User | None = None, **more: Any
+    ) -> Interaction:
+        """Send ``/describe`` and return the interaction once it is answered."""
+        options = {"image": Upload("cat.png", data or picture())}
+        user = user or self.discord.alice
+        interaction = await self.discord.slash(user, "describe", options, **more)
         await interaction.answered()
         return interaction
 
@@ -125,7 +159,9 @@ class World:
         return call
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask the database file, past the bot."""
+        """Ask the database, past the bot; ``?`` stands for values."""
+        if self._reader:
+            return self._reader.ask(statement, *values)
         connection = sqlite3.connect(self.database)
         try:
             return connection.execute(statement, values).fetchall()
@@ -133,9 +169,34 @@ class World:
             connection.close()
 
     def sql_write(self, statement: str, *values: object) -> None:
-        """Change the database file, past the bot."""
+        """Change the database, past the bot."""
+        if self._reader:
+            self._reader.ask(statement, *values)
+            return
         with closing(sqlite3.connect(self.database)) as connection, connection:
             connection.execute(statement, values)
+
+    def kept(self) -> bytes:
+        """Return all that is in the database."""
+        if self._reader is None:
+            self.sql("pragma wal_checkpoint(truncate)")
+            return self.database.read_bytes()
+        tables = self.sql("select tablename from pg_tables where schemaname = 'public'")
+        rows = [self.sql(f"select t::text from {table} t") for (table,) in tables]  # noqa: S608
+        return repr(rows).encode()
+
+    def lose_everything(self) -> None:
+        """Lose the database, while the bot doesn't run."""
+        if self._reader:
+            self._reader.ask("drop schema public cascade; create schema public")
+            return
+        for suffix in ("", "-wal", "-shm"):
+            self.database.with_name(self.database.name + suffix).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close the connection past the bot."""
+        if self._reader:
+            self._reader.close()
 
     def state(self, interaction: Interaction) -> str | None:
         """Return the state of the generation that an interaction asked for."""
@@ -203,50 +264,85 @@ async def make_world(
     *,
     tile: int = 64,
     rate_limits: bool = False,
+    workers: int = 0,
     **settings: str,
 ) -> AsyncIterator[World]:
-    """Run a world; hold what both sides said against the description, the log against secrets."""
+    """Run a world, with so many ``workers`` beside the bot; hold what both sides said against the
+    description, and the logs against secrets."""
     async with (
         LoopbackDiscord(rate_limits=rate_limits) as discord,
         LoopbackGenArt(tile=tile) as genart,
     ):
-        world = World(discord, genart, tmp_path / "vary.db", **settings)
+        world = World(discord, genart, tmp_path / "vary.db", workers, **settings)
         await world.bot.start()
         try:
+            for worker in world.workers:
+                await worker.launch()
             yield world
         finally:
-            await world.bot.kill()
-            print(world.bot.log)
-        secrets = [discord.token, genart.api_key, genart.discord_token]
+            for process in world.processes:
+                await process.kill()
+            world.close()
+            print(*(process.log for process in world.processes), sep="\n")
+        secrets = [discord.token, genart.api_key, genart.discord_token, PASSWORD]
         secrets += [interaction.token for interaction in discord.interactions.values()]
-        assert [s for s in secrets if s in world.bot.log] == []
+        logs = "".join(process.log for process in world.processes)
+        assert [s for s in secrets if s in logs] == []
         if openapi is not None:
             assert openapi.check_all(discord) == []
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked so on both databases."""
+    uses_one = "database_settings" in metafunc.fixturenames
+    if uses_one and metafunc.definition.get_closest_marker("both_databases"):
+        databases = ["sqlite", "postgres"]
+        metafunc.parametrize("database_settings", databases, indirect=True, scope="module")
+
+
+DatabaseSettings = Callable[[], dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def database_settings(request: pytest.FixtureRequest) -> DatabaseSettings:
+    """Return a maker of the settings that name a new database: none for SQLite, unless this is
+    parametrized with ``postgres``."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return dict
+    server: Server = request.getfixturevalue("postgres_server")
+    return lambda: {"DATABASE_URL": server.database()}
+
+
 @pytest.fixture
-async def world(tmp_path: Path, openapi: OpenApi | None) -> AsyncIterator[World]:
+async def world(
+    tmp_path: Path, openapi: OpenApi | None, database_settings: DatabaseSettings
+) -> AsyncIterator[World]:
     """A world of the test's own, with Discord's rate limits."""
-    async with make_world(tmp_path, openapi, rate_limits=True) as ready:
+    async with make_world(tmp_path, openapi, rate_limits=True, **database_settings()) as ready:
         yield ready
 
 
 @pytest.fixture(scope="module")
 async def shared(
-    tmp_path_factory: pytest.TempPathFactory, openapi: OpenApi | None
+    tmp_path_factory: pytest.TempPathFactory,
+    openapi: OpenApi | None,
+    database_settings: DatabaseSettings,
 ) -> AsyncIterator[World]:
     """A world for tests that leave it as they found it."""
     path = tmp_path_factory.mktemp("world")
-    async with make_world(path, openapi, USER_QUEUE_LIMIT="50") as ready:
+    more = {"USER_QUEUE_LIMIT": "50", **database_settings()}
+    async with make_world(path, openapi, **more) as ready:
         yield ready
 
 
 @pytest.fixture
-def make(tmp_path: Path, openapi: OpenApi | None) -> Iterator[Any]:
+def make(
+    tmp_path: Path, openapi: OpenApi | None, database_settings: DatabaseSettings
+) -> Iterator[Any]:
     """Return a maker of worlds with settings of the test's own."""
 
     def maker(**more: Any) -> Any:
-        return make_world(tmp_path, openapi, **more)
+        return make_world(tmp_path, openapi, **{**database_settings(), **more})
 
     return maker
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
+import discord
 import pytest
 
+from bot.check import REQUIRED
 from sandbox.discord.permissions import ADMINISTRATOR, CONNECT, EMBED_LINKS
 from tests.e2e.conftest import World
 
@@ -14,7 +18,8 @@ async def run_check(world: World, **settings: str) -> tuple[int, list[str]]:
     before = len(world.bot.log)
     await world.bot.launch()
     status = await world.bot.wait()
-    return status, world.bot.log[before:].splitlines()
+    lines = world.bot.log[before:].splitlines()
+    return status, [line for line in lines if not line.startswith(" ")]
 
 
 WORKING = [
@@ -32,6 +37,37 @@ async def test_what_works_is_said_to_work(world: World):
     assert await run_check(world) == (0, WORKING)
 
 
+async def test_who_the_bot_is_and_how_it_is_invited_is_told(world: World):
+    await world.bot.stop()
+    world.bot.arguments = ("-m", "bot", "check")
+    before = len(world.bot.log)
+    await world.bot.launch()
+    assert await world.bot.wait() == 0
+    bot, invite = [line.strip() for line in world.bot.log[before:].splitlines()[-2:]]
+    assert bot.startswith("Bot: vary, on 2 server(s): The loopback's server")
+    link = urlsplit(invite.removeprefix("Invite: "))
+    query = parse_qs(link.query)
+    assert (link.scheme, link.netloc, link.path) == ("https", "discord.com", "/oauth2/authorize")
+    assert query["client_id"] == [str(world.discord.application_id)]
+    assert query["scope"] == ["bot applications.commands"]
+    assert discord.Permissions(int(query["permissions"][0])) == REQUIRED
+
+
+async def test_what_answers_wrongly_is_told_from_what_cannot_be_reached(world: World):
+    await world.bot.stop()
+    wrong = world.genart.api_url  # a web server that is no Discord
+    status, lines = await run_check(world, DISCORD_API_URL=wrong)
+    assert status != 0
+    assert "answers with status 404, and not as Discord does. Check DISCORD_API_URL" in lines[0]
+    elsewhere = f"http://{world.genart.image_host}"
+    status, lines = await run_check(
+        world, DISCORD_API_URL=world.discord.api_url, GENART_API_URL=elsewhere
+    )
+    assert "answers with status 404, and not as the GenArt API does." in lines[1]
+    status, lines = await run_check(world, GENART_API_URL="http://127.0.0.1:9")
+    assert "http://127.0.0.1:9 can't be reached. Check the network" in lines[1]
+
+
 async def test_an_interactions_endpoint_is_said_to_take_everything(world: World):
     await world.bot.stop()
     world.discord.interactions_endpoint_url = "https://elsewhere.example/interactions"
@@ -39,6 +75,22 @@ async def test_an_interactions_endpoint_is_said_to_take_everything(world: World)
     assert status != 0
     assert lines[0].startswith("FAIL  Discord: commands and buttons go to https://elsewhere.")
     assert lines[1:] == WORKING[1:]
+
+
+async def test_which_front_hears_is_noted_where_there_is_a_public_key(world: World):
+    await world.bot.stop()
+    key = world.discord.public_key
+    status, lines = await run_check(world, DISCORD_PUBLIC_KEY=key)
+    assert status == 0
+    assert lines[4].startswith("note  Front: DISCORD_PUBLIC_KEY is set, but the application has no")
+    assert lines[:4] + lines[5:] == WORKING
+    world.discord.interactions_endpoint_url = "https://bot.example/interactions"
+    status, lines = await run_check(world, DISCORD_PUBLIC_KEY=key.upper())
+    assert status == 0
+    assert lines[4].startswith("note  Front: commands and buttons go to https://bot.example/")
+    status, lines = await run_check(world, DISCORD_PUBLIC_KEY="0" * 64)
+    assert status != 0
+    assert lines[0].startswith("FAIL  Discord: DISCORD_PUBLIC_KEY isn't the application's.")
 
 
 async def test_commands_that_differ_are_noted(world: World):

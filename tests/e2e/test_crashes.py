@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests import postgres
 from tests.e2e.campaign import (
     SETTINGS,
     Damage,
@@ -21,6 +22,7 @@ from tests.e2e.campaign import (
 from tests.e2e.conftest import World
 
 SEEDS, KILLS = range(20_260_101, 20_260_111), 10
+SEEDS_ON_POSTGRESQL = range(20_260_201, 20_260_205)
 
 
 @pytest.mark.timeout(300)
@@ -31,6 +33,22 @@ async def test_crashes_lose_nothing_and_charge_nothing_twice(make, seed: int):
         print(report)
         assert report.damage == Damage()
         assert report.states["posted"] >= KILLS // 3
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", SEEDS_ON_POSTGRESQL)
+async def test_crashes_of_bot_workers_and_server_lose_nothing_and_charge_nothing_twice(
+    make, seed: int
+):
+    """Three processes at one PostgreSQL server: each is killed, the workers are paused, the server
+    crashes."""
+    with postgres.running() as server:
+        more = {**SETTINGS, "workers": 2, "DATABASE_URL": server.database()}
+        async with make(**more) as world:
+            report = await campaign(world, seed, KILLS, weather=seed % 2 == 0, server=server)
+            print(report)
+            assert report.damage == Damage()
+            assert report.states["posted"] >= KILLS // 3
 
 
 async def test_what_a_campaign_looks_for_is_found(world: World):

@@ -45,10 +45,12 @@ async def test_a_follow_up_tells_the_asker_where_the_card_becomes_the_result(wor
     grid = await world.result(asked)
     assert asked.message is not None
     assert (grid.id, grid.pings) == (asked.message.id, [])
-    await world.discord.signal.until(lambda: asked.followups, 10)
-    (told,) = asked.followups
+    ready = "Your picture is ready"
+    await world.discord.signal.until(
+        lambda: [m for m in asked.followups if m.content.startswith(ready)], 10
+    )
+    (told,) = (m for m in asked.followups if m.content.startswith(ready))
     assert told.pings == [str(world.discord.alice.id)]
-    assert told.content.startswith("Your picture is ready")
     place = f"{world.discord.guild_id}/{world.discord.channel_id}/{grid.id}"
     assert told.content.endswith(f"https://discord.com/channels/{place}")
     await world.becomes(asked, "posted")
@@ -59,8 +61,8 @@ async def test_a_result_begins_with_what_it_is(shared: World):
     """A push notification of it has no text of its own, and readers are read the first words."""
     grid = await shared.grid()
     tile = await shared.tile(await shared.press(grid, "U1"))
-    assert shared.discord.text_of(grid).startswith("**New grid** for ")
-    assert shared.discord.text_of(tile).startswith("**Tile 1** for ")
+    assert shared.discord.text_of(grid).startswith("**Four new pictures** for ")
+    assert shared.discord.text_of(tile).startswith("**Picture 1 of 4** for ")
 
 
 # Threads.
@@ -215,8 +217,10 @@ async def test_colours_that_discord_refuses_hold_nothing_up(world: World):
     assert labels(await world.result(await world.press(grid, "V1"))) == LABELS
     assert time.monotonic() - start < 15
     assert set(styles(grid).values()) == {2}
+    await world.settled()
+    await asyncio.sleep(1)
     refused = [r for r in world.discord.requests if r.status == 429]
-    assert 1 <= len(refused) <= 4, "it gives up"
+    assert 1 <= len(refused) <= 5, "it gives up"
     await asyncio.sleep(3)
     assert len([r for r in world.discord.requests if r.status == 429]) == len(refused)
 

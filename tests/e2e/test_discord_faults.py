@@ -63,7 +63,7 @@ async def test_what_cannot_be_delivered_is_kept_and_can_be_fetched(world: World)
     fetched = await world.discord.slash(alice, "fetch", channel_id=world.discord.other_channel_id)
     await fetched.answered()
     grid = await world.discord.wait_for(
-        lambda m: m.channel_id == world.discord.other_channel_id and len(labels(m)) == 9
+        lambda m: m.channel_id == world.discord.other_channel_id and labels(m) == LABELS
     )
     assert grid.pings == [str(alice.id)]
     assert len(world.genart.calls) == 1

@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 import pytest
 
 from sandbox.discord import Fault, Interaction, Request, User
-from tests.e2e.conftest import LABELS, World, generation_of
+from tests.e2e.conftest import OPTIONS, World, generation_of
 
 ALLOWANCE = 2.0
 """Seconds that another channel's trouble may cost, at most."""
@@ -96,7 +96,7 @@ async def test_72_presses_on_a_locked_database_are_each_answered_in_time(make):
         try:
             for turn in range(24):
                 card = waiting[turn + 1].message
-                asked.append(await discord.press(discord.alice, grid, label=LABELS[turn % 9]))
+                asked.append(await discord.press(discord.alice, grid, label=OPTIONS[turn % 9]))
                 asked.append(await discord.press(discord.bob, card, label="Cancel"))
                 options = {"prompt": f"locked {turn}", "image": world.upload()}
                 asked.append(await discord.slash(discord.alice, "vary", options))
@@ -138,7 +138,7 @@ async def test_500_presses_at_once_are_each_answered_in_time(make):
         presses: list[Interaction] = []
         for number in range(500):
             member = User(discord.new_id(), f"member{number}")
-            presses.append(await discord.press(member, grid, label=LABELS[5 + number % 4]))
+            presses.append(await discord.press(member, grid, label=OPTIONS[5 + number % 4]))
             await asyncio.sleep(0)  # The loopback makes an event of each, and sends it.
         await asyncio.gather(*(press.answered() for press in presses))
         slowest = max(press.latency or 9 for press in presses)

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from pathlib import Path
 
+import psutil
 import pytest
 from discord import ui
 from discord.http import Route
@@ -20,6 +21,29 @@ from sandbox.discord import LoopbackDiscord
 from sandbox.genart import LoopbackGenArt
 from tests.conftest import MakeSettings
 from tests.e2e.conftest import World
+
+SERVERS = 20_000
+MEGABYTE = 1_000_000
+
+
+async def test_servers_cost_no_memory(tmp_path: Path):
+    async def memory(servers: int) -> int:
+        """Return the bytes of a bot in so many servers, one of which then asks for a picture."""
+        async with LoopbackDiscord(rate_limits=False) as discord, LoopbackGenArt(tile=16) as genart:
+            discord.guild_ids += [number << 22 | 1 for number in range(1, servers)]
+            world = World(discord, genart, tmp_path / f"{servers}.db")
+            await world.bot.start()
+            try:
+                await world.bot.says("Ready as user")
+                await asyncio.sleep(1)
+                found: int = psutil.Process(world.bot.pid).memory_info().rss
+                channel_id = discord.add_channel(discord.guild_ids[-1], "pictures")
+                await world.grid(channel_id=channel_id)
+            finally:
+                await world.bot.kill()
+            return found
+
+    assert await memory(SERVERS) - await memory(1) < 5 * MEGABYTE
 
 
 async def test_nothing_is_kept_of_what_was_delivered(
@@ -48,6 +72,7 @@ async def test_nothing_is_kept_of_what_was_delivered(
                 assert (kept._views, kept._synced_message_views) == ({}, {})  # pyright: ignore
                 assert not bot.persistent_views
                 assert not bot.cached_messages
+                assert not bot.guilds
                 gc.collect()
                 views = [v for v in gc.get_objects() if isinstance(v, ui.LayoutView)]
                 assert len(views) <= 1

@@ -238,6 +238,7 @@ async def test_a_look_up_that_fails_is_repeated_before_anything_is_posted(world:
     assert copies(world, asked.id) == 1
 
 
+@pytest.mark.both_databases
 async def test_a_worker_that_was_paused_posts_nothing_dead_and_nothing_twice(make):
     async with make(SHUTDOWN_GRACE="1") as world:
         other = BotProcess(world.discord, world.bot.settings)
@@ -262,6 +263,7 @@ async def test_a_worker_that_was_paused_posts_nothing_dead_and_nothing_twice(mak
             await other.kill()
 
 
+@pytest.mark.both_databases
 async def test_a_worker_paused_while_it_delivers_leaves_that_to_another(make):
     async with make(SHUTDOWN_GRACE="1") as world:
         other = BotProcess(world.discord, world.bot.settings)

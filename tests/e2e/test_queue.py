@@ -22,6 +22,8 @@ from tests.e2e.conftest import (
     styles,
 )
 
+pytestmark = pytest.mark.both_databases
+
 
 async def test_cards_tell_the_place_in_line_then_the_start_then_an_estimate(make):
     async with make(GENART_CONCURRENCY="1") as world:
@@ -31,17 +33,18 @@ async def test_cards_tell_the_place_in_line_then_the_start_then_an_estimate(make
         await world.genart.signal.until(lambda: len(world.genart.calls) == 2, 5)
         asked += [await world.vary(user=u) for u in (world.discord.bob, world.discord.moderator)]
         cards = [a.message for a in asked]
-        for card, place in zip(cards, (1, 1, 2), strict=True):
+        shown = ("Starting…", "1 ahead of you.", "2 ahead of you.")
+        for card, ahead in zip(cards, shown, strict=True):
             assert card is not None
             words = world.discord.text_of(card)
-            assert f"place {place}." in words or (card is cards[0] and "Started <t:" in words)
+            assert ahead in words or (card is cards[0] and "Started <t:" in words)
         await world.ends(asked[0], "Started <t:")
-        assert labels(cards[0]) == []
-        await world.ends(asked[2], "place 2.")
-        await world.ends(asked[0], "(an estimate)")
+        assert labels(cards[0]) == ["Discard"]
+        await world.ends(asked[2], "2 ahead of you.")
+        await world.ends(asked[0], "taking longer than usual")
         edits: dict[tuple[str, bool], list[float]] = {}
         await world.result(asked[0])
-        await world.ends(asked[2], "place 1.")
+        await world.ends(asked[2], "1 ahead of you.")
         for request in world.discord.requests:
             if request.method == "PATCH":
                 phase = request.path, "Started" in str(request.json)
@@ -241,10 +244,9 @@ async def test_no_secret_is_in_a_log_a_message_or_the_database(make, form: str):
         await world.grid()
         await world.settled()
         assert await world.bot.stop() == 0
-        world.sql("pragma wal_checkpoint(truncate)")
         secrets = [world.discord.token, world.genart.api_key, world.genart.discord_token]
         tokens = [interaction.token for interaction in world.discord.interactions.values()]
-        pages = world.database.read_bytes()
+        pages = world.kept()
         assert [s for s in secrets if s.encode() in pages] == []
         kept = world.sql("select token from generations where token is not null")
         assert kept == []

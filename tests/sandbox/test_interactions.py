@@ -114,6 +114,32 @@ async def test_menus_choose_what_is_offered(client: Client) -> None:
     assert data["resolved"]["users"][data["values"][0]]["username"] == "bob"
 
 
+async def test_roles_and_channels_are_chosen_and_told(client: Client) -> None:
+    loopback = client.loopback
+    role = loopback.add_role(loopback.guild_id, "artist", color=0x3AA57A)
+    loopback.alice.roles.append(role.id)
+    loopback.guild_locale = "de"
+    everyone, told = loopback.gateway.guild(loopback.guild_id)["roles"]
+    assert (everyone["id"], told["id"]) == (str(loopback.guild_id), str(role.id))
+    selects = [
+        {"type": 1, "components": [{"type": kind, "custom_id": str(kind)}]} for kind in (6, 7, 8)
+    ]
+    await client.post({"content": "x", "components": selects})
+    message = next(iter(loopback.messages.values()))
+    channel = loopback.channel(loopback.other_channel_id)
+    for custom_id, value in (("6", role), ("7", role), ("7", loopback.bob), ("8", channel)):
+        await loopback.select(loopback.alice, message, [value], custom_id=custom_id)
+    found = [one["d"] for one in loopback.events if one["t"] == "INTERACTION_CREATE"]
+    assert [list(one["data"]["resolved"]) for one in found] == [
+        ["roles"],
+        ["roles"],
+        ["users", "members"],
+        ["channels"],
+    ]
+    assert {one["guild_locale"] for one in found} == {"de"}
+    assert found[0]["member"]["roles"] == [str(role.id)]
+
+
 async def test_the_apps_menu_brings_the_message_whole(client: Client) -> None:
     loopback = client.loopback
     await client.put()

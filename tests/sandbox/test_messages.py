@@ -164,6 +164,23 @@ async def test_links_are_signed_anew_on_request_and_in_components(client: Client
     assert await client.fetch(made["components"][0]["items"][0]["media"]["url"]) == 200
 
 
+async def test_a_forward_holds_a_copy_that_outlives_the_message(client: Client) -> None:
+    posted = await client.post({"content": "look"}, (PICTURE,))
+    reference = {"type": 1, "message_id": posted["id"], "channel_id": posted["channel_id"]}
+    path = f"/channels/{client.loopback.other_channel_id}/messages"
+    forwarded = await client.send("POST", path, {"message_reference": reference})
+    assert (forwarded["type"], forwarded["content"]) == (0, "")
+    await client.send("DELETE", f"/channels/{posted['channel_id']}/messages/{posted['id']}")
+    client.loopback.advance(3600)
+    (snapshot,) = (await client.get(forwarded))["message_snapshots"]
+    assert snapshot["message"]["content"] == "look"
+    assert await client.fetch(snapshot["message"]["attachments"][0]["url"]) == 200
+    await client.send("POST", path, {"message_reference": reference})
+    assert client.code == 10008
+    # Discord's description knows type 0 alone; its documentation has 1 ("Message Reference Types").
+    client.loopback.requests.clear()
+
+
 async def test_once_components_v2_always_components_v2(client: Client) -> None:
     made = await client.post({"flags": V2, "components": texts(1)})
     assert (await client.edit(made, {"flags": 0}))["flags"] == V2

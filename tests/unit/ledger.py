@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from bot.domain import Asker, Click, Generation, Kind, NewGeneration, Option, Result, State
 from bot.store import Store
 from bot.store.decisions import EnqueueResult
 from tests.conftest import MakeSettings
+from tests.postgres import ask
 
 GUILD, CHANNEL, ANN, BOB = 10, 20, 1, 2
 OPTIONS = (
@@ -174,11 +174,13 @@ async def other_worker(make_settings: MakeSettings, ledger: Ledger) -> AsyncIter
         yield other
 
 
-def rows_of(path: Path) -> Rows:
-    """Return a function that queries a database's file over a connection of its own."""
+def rows_of(url: str) -> Rows:
+    """Return a function that queries a database over a connection of its own."""
 
     def query(statement: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(path)) as connection:
+        if not url.startswith("sqlite:///"):
+            return ask(url, statement)
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
             return connection.execute(statement).fetchall()
 
     return query

@@ -12,8 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain import Generation, Kind, Progress, State
-from bot.ui.buttons import CANCEL, OPTION, RETRY, Template, custom_ids, pressed_label
-from bot.ui.layouts import grid_message, progress_card
+from bot.ui.buttons import (
+    ALL_FOUR,
+    CANCEL,
+    DELETE,
+    DELETE_NOW,
+    DETAILS,
+    OPTION,
+    REMIX,
+    RETRY,
+    STAR,
+    VARY_TILE,
+    Template,
+    custom_ids,
+    pressed_label,
+    shown_generation,
+)
+from bot.ui.layouts import grid_message, progress_card, tile_message
 from tests.unit.ledger import OPTIONS, RESULT
 
 LARGEST = 2**63 - 1
@@ -39,11 +54,22 @@ def test_the_custom_ids_that_were_ever_posted_are_read_still():
     assert OPTION.match("v:123456789012345678:8") == (123456789012345678, 8)
     assert CANCEL.match("c:123456789012345678") == (123456789012345678,)
     assert RETRY.match("r:123456789012345678") == (123456789012345678,)
+    for prefix, template in {
+        "remix": REMIX,
+        "vary-tile": VARY_TILE,
+        "all-four": ALL_FOUR,
+        "star": STAR,
+        "delete": DELETE,
+        "details": DETAILS,
+    }.items():
+        assert template.match(f"{prefix}:123456789012345678") == (123456789012345678,)
+    assert DELETE_NOW.match("delete-now:123456789012345678:1") == (123456789012345678, 1)
 
 
 @given(IDS)
 def test_a_custom_id_is_of_one_template_only(generation: int):
-    templates = (OPTION, CANCEL, RETRY)
+    on_results = (REMIX, VARY_TILE, ALL_FOUR, STAR, DELETE, DETAILS)
+    templates = (OPTION, CANCEL, RETRY, *on_results, DELETE_NOW)
     for template in templates:
         custom_id = template.custom_id(*[generation] * template.numbers)
         assert [t for t in templates if t.match(custom_id)] == [template]
@@ -148,12 +174,24 @@ async def test_every_button_of_a_grid_is_found_and_says_its_label():
     layout = grid_message(generation(result=RESULT, state=State.POSTED), "grid.png", "source.png")
     posted = await message(layout.to_components())
     ids = [OPTION.custom_id(1, position) for position in range(len(OPTIONS))]
-    assert custom_ids(posted) == ids
-    assert [pressed_label(pressed(id_, posted)) for id_ in ids] == [o.label for o in OPTIONS]
+    own = [t.custom_id(1) for t in (REMIX, ALL_FOUR, STAR, DELETE, DETAILS)]
+    assert custom_ids(posted) == [*ids, *own]
+    assert [pressed_label(pressed(id_, posted)) for id_ in [*ids, *own]] == [
+        *(o.label for o in OPTIONS),
+        *("Remix", "All four", "⭐", "🗑", "Details"),
+    ]
+    assert shown_generation(posted) == 1
+
+
+async def test_a_tile_is_told_by_its_buttons_and_a_card_is_no_result():
+    tile = tile_message(generation(kind=Kind.UPSCALE, tile=2), ["tile-2.png"])
+    assert shown_generation(await message(tile.to_components())) == 1
+    card = progress_card(generation(), Progress(ahead=1))
+    assert shown_generation(await message(card.to_components())) is None
 
 
 async def test_a_button_inside_a_container_is_found():
-    posted = await message(progress_card(generation(), Progress(place=1)).to_components())
+    posted = await message(progress_card(generation(), Progress(ahead=1)).to_components())
     assert custom_ids(posted) == [CANCEL.custom_id(1)]
     assert pressed_label(pressed(CANCEL.custom_id(1), posted)) == "Cancel"
 

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from bot.app import VaryBot
+from bot.store import Store
 from bot.ui.commands import same_commands
+from tests.conftest import MakeSettings
 
 OURS: list[dict[str, Any]] = [
     {
@@ -77,3 +80,13 @@ def test_a_command_more_or_less_is_one():
     look, vary = registered()
     assert not same_commands(OURS, [vary])
     assert not same_commands(OURS, [look, vary, vary | {"name": "another"}])
+
+
+async def test_every_feature_loads_beside_all_others(make_settings: MakeSettings):
+    """No two of them have the same command, or custom_ids that begin alike."""
+    settings = make_settings()
+    async with VaryBot(Store(settings), settings.prompt_rules()) as bot:
+        await bot.load_features()
+        assert {"vary", "describe", "gallery", "queue", "quota", "help"} <= {
+            command.name for command in bot.tree.get_commands()
+        }

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 import bot
-from bot.config import Settings
+from bot.config import BadSettings, Settings, load_settings
 from bot.prompts import PromptRules
 from tests.conftest import REQUIRED, MakeSettings
 from tests.documents import env_example, settings_table
@@ -50,6 +50,46 @@ def test_a_malformed_secret_is_not_printed(tmp_path: Path):
     assert "hush" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("QUEUE_LIMIT", "0", "must be at least 1"),
+        ("QUEUE_LIMIT", "many", "must be a whole number"),
+        ("QUEUE_LIMIT", "1.5", "must be a whole number"),
+        ("GENART_CONCURRENCY", "1000", "must be at most 100"),
+        ("GENART_TIMEOUT", "0", "must be more than 0"),
+        ("GENART_TIMEOUT", "soon", "must be a number"),
+        ("GENART_TIMEOUT", "inf", "must be at most 3600"),
+        ("LOG_FORMAT", "xml", "must be text or json"),
+        ("LOG_LEVEL", "loud", "must be DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+        ("DATABASE_URL", "nonsense", "must be an address such as sqlite:///vary.db"),
+        ("GENART_API_KEY", "two words", "must be plain letters, digits and signs, without spaces"),
+    ],
+)
+def test_what_is_wrong_with_a_setting_is_a_sentence_of_our_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, sentence: str
+):
+    monkeypatch.chdir(tmp_path)
+    for required, given in REQUIRED.items():
+        monkeypatch.setenv(required.upper(), given)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadSettings) as caught:
+        load_settings()
+    assert caught.value.sentences == [f"{name} {sentence}."]
+
+
+def test_no_setting_is_refused_in_the_words_of_a_library(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.setenv(name.upper(), "\u00e9 \u00e9,[-1")
+    with pytest.raises(BadSettings) as caught:
+        load_settings()
+    said = " ".join(caught.value.sentences).lower()
+    assert not any(word in said for word in ("input", "should", "valid", "value error"))
+
+
 @pytest.mark.parametrize("argument", ["--help", "--version"])
 def test_help_and_version_need_no_settings(tmp_path: Path, argument: str):
     ended = run_bot(tmp_path, argument)
@@ -77,6 +117,13 @@ def test_no_secret_shows_in_a_printed_setting(make_settings: MakeSettings):
     assert not any(secret in repr(settings) for secret in settings.secrets())
 
 
+def test_a_database_s_password_is_a_secret(make_settings: MakeSettings):
+    settings = make_settings(database_url="postgres://vary:p%40ss-word@host/name")
+    assert settings.database_url == "postgresql://vary:p%40ss-word@host/name"
+    assert {"p@ss-word", "p%40ss-word"} < set(settings.secrets())
+    assert "ss-word" not in repr(settings)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -87,6 +134,8 @@ def test_no_secret_shows_in_a_printed_setting(make_settings: MakeSettings):
         ("genart_timeout", 0),
         ("log_level", "LOUD"),
         ("database_url", "sqlite://"),
+        ("database_url", "postgres://host"),
+        ("database_url", "mysql://host/name"),
         ("genart_api_key", "käse"),
     ],
 )

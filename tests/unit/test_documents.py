@@ -6,17 +6,25 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageSequence
 
 from bot.config import Settings
 
 ROOT = Path(__file__).parents[2]
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "benchmarks/README.md",
+    "deploy/README.md",
+    "docs/scale.md",
+)
 
 
 def read(name: str) -> str:
     return (ROOT / name).read_text()
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_what_a_document_links_to_is_there(name: str):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", read(name)):
         assert ((ROOT / name).parent / target).exists(), target
@@ -25,10 +33,12 @@ def test_what_a_document_links_to_is_there(name: str):
 def test_the_image_copies_what_there_is():
     dockerfile = read("Dockerfile")
     sources = re.findall(r"^COPY (\S+)", dockerfile, re.MULTILINE)
+    (locked,) = re.findall(r"^ARG REQUIREMENTS=(\S+)$", dockerfile, re.MULTILINE)
+    sources = [source.replace("${REQUIREMENTS}", locked) for source in sources]
     assert sources
     assert all((ROOT / source).exists() for source in sources)
     ignored = [line.removeprefix("!") for line in read(".dockerignore").splitlines() if "!" in line]
-    assert set(sources) == set(ignored)
+    assert {*sources, "requirements-postgres.txt"} == set(ignored)
     assert "USER vary" in dockerfile
     # An exact version: what is built is what was tried.
     assert re.search(r"^FROM python:3\.\d+\.\d+-slim$", dockerfile, re.MULTILINE)
@@ -62,3 +72,14 @@ def test_every_file_that_contributing_names_is_there():
     assert len(rooms) >= 10
     missing = [name for name in {*rooms, *named} if not (ROOT / name).exists()]
     assert missing == []
+
+
+def test_the_animated_picture_is_short_and_light():
+    path = ROOT / "docs" / "tour.webp"
+    assert path.stat().st_size < 2_000_000
+    length = 0
+    with Image.open(path) as image:
+        for frame in ImageSequence.Iterator(image):
+            frame.load()
+            length += int(frame.info["duration"])
+    assert 9_500 <= length <= 10_500

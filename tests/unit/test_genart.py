@@ -517,3 +517,15 @@ async def test_a_redirect_sets_no_cookie_and_carries_no_key(
     await genart.download(f"http://{api.image_host}/first", {api.image_host}, collect)
     assert len(seen) == 2
     assert not {"Cookie", "Authorization", "discord_token"} & set(seen[1])
+
+
+async def test_a_picture_is_described_over_the_documented_endpoint(
+    api: LoopbackGenArt, genart: GenArt, picture: str
+):
+    answered = await genart.describe(picture)
+    (call,) = api.calls
+    assert (call.describes, call.image_url, call.source) == (True, picture, png())
+    assert len(answered.result.descriptions) == 4
+    api.behaviours.append(answer(401))
+    with pytest.raises(Unauthorized):
+        await genart.describe(picture)

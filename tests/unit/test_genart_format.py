@@ -17,11 +17,14 @@ from bot.genart_format import (
     marker_of,
     matches,
     read_answer,
+    read_description,
+    read_descriptions,
     read_option,
     read_reason,
     read_retry_after,
     unique_options,
 )
+from bot.prompts import PROMPT_LENGTH, clean_prompt
 
 HASH = "f7289898-c3ff-48f8-89df-bcec5d44a3ea"
 URI = "https://cdn.discordapp.com/attachments/1/2/a.png?ex=6642edfa&is=66419c7a&hm=17fd&"
@@ -341,3 +344,68 @@ def test_no_answer_of_the_api_breaks_its_reader(answer: object):
         return
     assert result.image_urls
     assert len(result.options) <= 9
+
+
+# Descriptions.
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [
+        ("1️⃣ An old man with a beard ", "An old man with a beard"),
+        (
+            "2️⃣ A portrait, in the style of "
+            "[Atey Ghailan](https://goo.gl/search?artist%20Atey%20Ghailan). --ar 128:85 ",
+            "A portrait, in the style of Atey Ghailan. --ar 128:85",
+        ),
+        ("3️⃣ --ar 2:3 a lamp, --no shade", "a lamp, --no shade --ar 2:3"),
+        ("a lamp —ar 16:9", "a lamp --ar 16:9"),
+        ("a lamp --aspect 1.5:1 --AR 2:3 here", "a lamp here --ar 1.5:1"),
+        ("[a (b)](https://x.example/c_(d)?e=f) and <https://y.example> too", "a (b) and too"),
+        ('[a](<https://x.example/> "title"), https://z.example/?q=1 b', "a, b"),
+        ("[a lamp] (in brass), array[3]", "[a lamp] (in brass), array[3]"),
+        ("a sailor — old — at sea -- alone", "a sailor, old, at sea, alone"),
+        ("tabs\tand\nlines \x00 here", "tabs and lines here"),
+        ("broken \ufffd\ud83d sign", "broken sign"),
+        ("4️⃣  --ar 2:3", ""),
+        ("  ", ""),
+    ],
+)
+def test_a_description_reads_as_a_prompt(text: str, prompt: str):
+    assert read_description(text) == prompt
+
+
+@given(st.text(max_size=3_000))
+def test_whatever_a_description_is_it_is_a_prompt_that_stays_as_it_is(text: str):
+    prompt = read_description(text)
+    assert len(prompt) <= PROMPT_LENGTH
+    assert prompt == clean_prompt(prompt)
+
+
+def described(**fields: Any) -> bytes:
+    """Return the documentation's example of ``describe`` with some fields changed."""
+    descriptions = [f"{n}️⃣ description {n}  " for n in range(1, 5)]
+    whole = {"id": "1239440027558088704", "flags": 0, "descriptions": descriptions}
+    return json.dumps(whole | fields).encode()
+
+
+def test_four_descriptions_are_read_and_a_button_for_others():
+    answer = read_descriptions(described(uri=URI, options=[{"label": "1️⃣"}]))
+    result = answer.result
+    assert result.descriptions == tuple(f"description {n}" for n in range(1, 5))
+    assert result.options == (Option(Kind.DESCRIBE, 0, "🔄", 2, ""),)
+    assert (result.image_urls, result.api_id, result.flags) == ((), "1239440027558088704", 0)
+    assert answer.content is None
+
+
+def test_what_is_malformed_beside_a_description_counts_as_missing():
+    given = [None, 7, "", {"a": 1}, "kept", "kept", "also"]
+    result = read_descriptions(described(id=[], flags="x", descriptions=given)).result
+    assert result.descriptions == ("kept", "also")
+    assert (result.api_id, result.flags) == (None, None)
+
+
+@pytest.mark.parametrize("given", [None, [], "text", ["1️⃣ "], {"1": "a"}])
+def test_an_answer_without_a_description_is_refused(given: object):
+    with pytest.raises(ApiNonsense):
+        read_descriptions(described(descriptions=given))

@@ -55,7 +55,7 @@ def same(one: Image.Image, other: Image.Image) -> bool:
     return one.size == other.size and not ImageChops.difference(one, other.convert("RGB")).getbbox()
 
 
-@pytest.mark.parametrize("size", [(64, 64), (65, 63)])
+@pytest.mark.parametrize("size", [(64, 64), (65, 63), (96, 54), (55, 97)])
 async def test_the_tiles_are_exactly_the_quadrants(images: Images, size: tuple[int, int]):
     grid = noise(*size)
     across, down = size[0] // 2, size[1] // 2

@@ -11,12 +11,16 @@ from bot.config import PROMPT_PARAMETERS
 from bot.errors import (
     BlankPrompt,
     EncodedPromptTooLong,
+    NotOffered,
+    ParameterInAvoid,
     ParameterNotAllowed,
     PermutationNotAllowed,
     PromptTooLong,
     Refused,
 )
 from bot.prompts import (
+    PROMPT_LENGTH,
+    Choices,
     PromptRules,
     build_query,
     clean_prompt,
@@ -24,6 +28,7 @@ from bot.prompts import (
     has_permutation,
     normalize_prompt,
     request_line,
+    with_choices,
 )
 
 LINK = "https://cdn.discordapp.com/ephemeral-attachments/1/2/cat.png?ex=1&is=2&hm=3&"
@@ -163,3 +168,66 @@ def test_the_limit_is_that_of_the_whole_first_line():
 def test_no_prompt_breaks_the_rules(prompt: str):
     with suppress(Refused):
         assert RULES.check(prompt, LINK)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "choices", "made"),
+    [
+        ("a fox", Choices(), "a fox"),
+        ("a fox", Choices("3:2"), "a fox --ar 3:2"),
+        ("a fox", Choices(strength=0), "a fox --iw 0"),
+        ("a fox", Choices(strength=1.25), "a fox --iw 1.25"),
+        ("a fox", Choices(strength=3.0), "a fox --iw 3"),
+        ("a fox", Choices(avoid=" hands,\n text ,"), "a fox --no hands, text"),
+        ("a fox", Choices(avoid=" , "), "a fox"),
+        ("a fox", Choices("1:1", 2, "ink"), "a fox --ar 1:1 --iw 2 --no ink"),
+        # What was chosen replaces what was typed …
+        ("a fox --ar 2:3", Choices("3:2"), "a fox --ar 3:2"),
+        ("a fox —AR 2:3 --seed 7", Choices("3:2"), "a fox --seed 7 --ar 3:2"),
+        ("a fox --aspect 2:3 --ar 1:1", Choices("3:2"), "a fox --ar 3:2"),
+        ("a fox --ar", Choices("3:2"), "a fox --ar 3:2"),
+        ("a fox --ar --iw 2", Choices("3:2", 1), "a fox --ar 3:2 --iw 1"),
+        ("--ar 2:3 a fox", Choices("3:2"), "a fox --ar 3:2"),
+        ("a fox --arch", Choices("3:2"), "a fox --arch --ar 3:2"),
+        # … and what to avoid is added to it.
+        ("a fox --no ink --seed 7", Choices(avoid="hands"), "a fox --seed 7 --no ink, hands"),
+        ("a fox --no ink, a pen", Choices(avoid="hands"), "a fox --no ink, a pen, hands"),
+        ("a fox --no a --no b", Choices(avoid="c"), "a fox --no a, b, c"),
+        ("a fox --no", Choices(avoid="hands"), "a fox --no hands"),
+        ("a fox --niji 6", Choices(avoid="hands"), "a fox --niji 6 --no hands"),
+        ("a fox --ar 2:3", Choices(avoid="hands"), "a fox --ar 2:3 --no hands"),
+    ],
+)
+def test_choices_are_parameters_at_the_prompt_s_end(prompt: str, choices: Choices, made: str):
+    assert with_choices(prompt, choices) == made
+    assert RULES.check(prompt.replace("--aspect", "--ar").replace("arch", "c"), LINK, choices)
+
+
+@pytest.mark.parametrize(
+    "avoid",
+    ["--turbo", "hands --repeat 4", "hands —turbo", "hands--ar 1:1", "a -\u200b-turbo", "—no x"],
+)
+def test_words_to_avoid_are_words_alone(avoid: str):
+    with pytest.raises(ParameterInAvoid):
+        RULES.check("a fox", LINK, Choices(avoid=avoid))
+
+
+@given(st.text(), st.text())
+def test_no_words_to_avoid_bring_a_parameter_in(prompt: str, avoid: str):
+    with suppress(Refused):
+        made = RULES.check(prompt, LINK, Choices(avoid=avoid))
+        assert forbidden_parameter(normalize_prompt(made), PROMPT_PARAMETERS) is None
+        assert not has_permutation(made)
+
+
+@pytest.mark.parametrize("choices", [Choices("5:4"), Choices(strength=3.1), Choices(strength=-1)])
+def test_a_client_that_offers_other_choices_is_refused(choices: Choices):
+    with pytest.raises(NotOffered):
+        RULES.check("a fox", LINK, choices)
+
+
+def test_choices_count_for_the_length():
+    fits = "x" * (PROMPT_LENGTH - len(" --ar 3:2"))
+    assert len(RULES.check(fits, LINK, Choices("3:2"))) == PROMPT_LENGTH
+    with pytest.raises(PromptTooLong):
+        RULES.check(fits + "x", LINK, Choices("3:2"))

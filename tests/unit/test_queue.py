@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain import TOKEN_LIFETIME, ErrorCode, Generation, State
+from bot.domain import TOKEN_LIFETIME, ErrorCode, Generation, Kind, NewGeneration, State
 from bot.errors import NothingToRetry
 from bot.store import Store
-from bot.store.queue import LEASE, LONGEST_DELAY, PREPARE_TIME
+from bot.store.queue import LONGEST_DELAY, PREPARE_TIME
+from bot.store.workers import LEASE
 from tests.conftest import MakeSettings
 from tests.unit.ledger import (
     ANN,
@@ -23,7 +24,6 @@ from tests.unit.ledger import (
     V3,
     Ledger,
     Rows,
-    opened,
     other_worker,
 )
 
@@ -201,6 +201,20 @@ async def test_calls_of_all_workers_together_honour_the_concurrency(
     assert called.count(None) == 1
 
 
+async def test_a_call_that_was_begun_unnoticed_can_be_begun_again(ledger: Ledger):
+    """The database committed it, but the connection broke before it could say so."""
+    generation = await ledger.running()
+    assert await ledger.queue.start_call(generation.id, 1)
+    assert await ledger.queue.start_call(generation.id, 1)
+
+
+async def test_what_was_claimed_unnoticed_is_given_back(ledger: Ledger):
+    known, lost = await ledger.called(), await ledger.running(BOB)
+    await ledger.queue.give_back([known.id])
+    assert await ledger.states(known, lost) == [State.RUNNING, State.QUEUED]
+    assert await ledger.call() == lost.id
+
+
 async def test_what_another_worker_owns_is_not_called(make_settings: MakeSettings, ledger: Ledger):
     generation = await ledger.running()
     async with other_worker(make_settings, ledger) as other:
@@ -301,7 +315,7 @@ async def test_a_worker_that_says_that_it_lives_keeps_its_rows(
     async with other_worker(make_settings, ledger) as other:
         for _ in range(3):
             ledger.clock.advance(LEASE / 2)
-            await ledger.queue.heartbeat()
+            await ledger.store.workers.heartbeat()
             assert not await other.queue.take_over()
     assert await ledger.states(running) == [State.RUNNING]
     assert [g.id for g in await ledger.queue.cards_due()] == [ended.id]
@@ -311,7 +325,7 @@ async def test_a_worker_whose_process_has_ended_is_taken_over_at_once(
     make_settings: MakeSettings, ledger: Ledger
 ):
     """A process id of this machine that is free, or was given to this process anew."""
-    node, pid, _ = ledger.queue._worker.rsplit("/", 2)  # pyright: ignore[reportPrivateUsage]
+    node, pid, _ = ledger.store.workers.name.rsplit("/", 2)
     for name in (f"{node}/{2**22 + 1}/x", f"{node}/{pid}/earlier"):
         async with Store(make_settings(), clock=ledger.clock, worker=name) as store:
             generation = await ledger.queued()
@@ -404,11 +418,11 @@ async def test_a_late_answer_changes_nothing_that_is_over_otherwise(ledger: Ledg
 
 async def test_tiles_count_as_used_once_they_are_posted(ledger: Ledger):
     grid, another = await ledger.posted(), await ledger.posted()
-    assert await ledger.queue.used_tiles(grid.id) == set()
+    assert await ledger.queue.used(grid.id) == set()
     await ledger.upscale(grid, U2)
     await ledger.answered(await ledger.requests.press(ledger.click(grid, U1)))
     await ledger.upscale(another, 3)
-    assert await ledger.queue.used_tiles(grid.id) == {2}
+    assert await ledger.queue.used(grid.id) == {(Kind.UPSCALE, 2)}
 
 
 async def test_the_usual_duration_is_the_median_of_recent_ones(ledger: Ledger):
@@ -452,27 +466,12 @@ async def test_interaction_tokens_are_kept_only_while_they_can_be_used(ledger: L
     assert set(rows("select token from generations")) == {(None,)}
 
 
-async def test_nothing_is_deleted_unless_that_is_set(ledger: Ledger, rows: Rows):
-    await ledger.posted()
-    ledger.clock.advance(timedelta(days=10_000))
-    await ledger.queue.purge()
-    assert rows("select count(*) from generations") == [(1,)]
-
-
-async def test_what_is_older_than_the_retention_is_deleted_and_nothing_that_is_live(
-    make_settings: MakeSettings, rows: Rows
-):
-    async with opened(make_settings, retention_days=30) as ledger:
-        grid = await ledger.posted()
-        await ledger.requests.press(ledger.click(grid, U1))
-        running = await ledger.called(BOB)
-        ledger.clock.advance(timedelta(days=30))
-        await ledger.queue.purge()
-        assert rows("select count(*) from generations") == [(3,)]
-        ledger.clock.advance(SECOND)
-        recent = await ledger.posted(BOB)
-        await ledger.queue.purge()
-        left = {id_ for (id_,) in rows("select id from generations")}
-        assert grid.id not in left
-        assert {running.id, recent.id} < left
-        assert rows("select count(*) from clicks") == [(0,)]
+async def test_descriptions_wait_for_no_prompt(ledger: Ledger):
+    """They have none, and the API tells them apart by their pictures."""
+    for user_id in (ANN, BOB):
+        new = NewGeneration(ledger.asker(user_id), Kind.DESCRIBE, source_url="https://cdn.example")
+        await ledger.answered(await ledger.requests.enqueue(new))
+    assert await ledger.queue.held_up() == set()
+    assert await ledger.call() is not None
+    assert await ledger.queue.held_up() == set()
+    assert await ledger.call() is not None

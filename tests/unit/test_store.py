@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import event
 
 import bot.migrations
-from bot.domain import State
+from bot.domain import Click, Kind, State
 from bot.errors import DatabaseUnusable, PermissionsMissing, StoreUnavailable
 from bot.store import Store
 from bot.store.tables import REVISION, metadata
@@ -47,12 +48,6 @@ OLD_ROWS = """
     INSERT INTO clicks VALUES (3, 2, NULL, 1, 'U3', '2025-12-01 00:00:00.000000', 'accepted');
     INSERT INTO facts VALUES ('commands', 'hash');
 """
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """Return where the database's file is."""
-    return tmp_path / "vary.db"
 
 
 def make_old(file: Path) -> None:
@@ -195,7 +190,7 @@ async def open_and_close(make_settings: MakeSettings, **settings: object) -> Non
 
 def schema(file: Path) -> tuple[object, object]:
     """Return a database's columns and indexes, as SQLite has them."""
-    query = rows_of(file)
+    query = rows_of(f"sqlite:///{file}")
     tables = [name for (name,) in query("select name from sqlite_master where type = 'table'")]
     columns = {
         (table, name, type_, bool(required), key)
@@ -371,37 +366,70 @@ async def typical_duration(ledger: Ledger) -> None:
     assert await ledger.queue.typical_duration() is not None
 
 
-async def used_tiles(ledger: Ledger) -> None:
-    assert await ledger.queue.used_tiles(1000) == {2}
+async def used(ledger: Ledger) -> None:
+    assert await ledger.queue.used(1000) == {(Kind.UPSCALE, 2)}
+
+
+async def press_on(ledger: Ledger, generation_id: int) -> Click:
+    """Return a press of a button of the bot's own on a result."""
+    generation = await ledger.queue.get(generation_id)
+    assert generation is not None
+    return replace(ledger.click(generation, U1, 9), option=None)
+
+
+async def remix(ledger: Ledger) -> None:
+    for prompt in ("other words", "prompt 1000"):
+        await ledger.requests.remix(await press_on(ledger, 1000), prompt, 3)
+
+
+async def line(ledger: Ledger) -> None:
+    found = await ledger.store.pictures.line(await press_on(ledger, 1001))
+    assert [generation.id for generation in found] == [1000, 1001]
+
+
+async def delete(ledger: Ledger) -> None:
+    pictures = ledger.store.pictures
+    assert await pictures.deletable(await press_on(ledger, 1000), moderator=False) == 1
+    click = await press_on(ledger, 1000)
+    assert len(await pictures.delete(click, moderator=False, with_tiles=True)) == 2
+
+
+async def favourite(ledger: Ledger) -> None:
+    assert await ledger.store.favourites.toggle(await press_on(ledger, 1000))
 
 
 async def maintain(ledger: Ledger) -> None:
-    await ledger.queue.heartbeat()
+    await ledger.store.workers.heartbeat()
     await ledger.queue.owns(1000)
     await ledger.queue.take_over()
     await ledger.queue.release()
     await ledger.queue.forget_tokens()
 
 
-@pytest.mark.parametrize(
-    "act",
-    [
-        claim_call,
-        start_call,
-        claim_others,
-        press_batch,
-        enqueue,
-        enqueue_without_permissions,
-        answer,
-        waiting,
-        held_up,
-        postponed,
-        cards_due,
-        typical_duration,
-        used_tiles,
-        maintain,
-    ],
-)
+SLOW_PATHS = [
+    claim_call,
+    start_call,
+    claim_others,
+    press_batch,
+    enqueue,
+    enqueue_without_permissions,
+    answer,
+    waiting,
+    held_up,
+    postponed,
+    cards_due,
+    typical_duration,
+    used,
+    remix,
+    line,
+    delete,
+    favourite,
+    maintain,
+]
+"""What would be slow without an index."""
+
+
+@pytest.mark.parametrize("act", SLOW_PATHS)
 async def test_what_is_done_often_costs_the_same_however_long_the_ledger_is(
     make_settings: MakeSettings, file: Path, act: Callable[[Ledger], Awaitable[None]]
 ):

@@ -26,6 +26,7 @@ DROPPED = ("card_due", "user_started", "finished", "parent", "retry")
 
 
 def upgrade() -> None:
+    is_postgresql = op.get_context().dialect.name == "postgresql"
     for name, type_, default in (
         ("interaction_id", sa.BigInteger, "0"),
         ("app_permissions", sa.BigInteger, "0"),
@@ -38,9 +39,13 @@ def upgrade() -> None:
     for name in DROPPED:
         op.drop_index(f"ix_generations_{name}", "generations")
     for name, columns, where in INDEXES:
-        condition = sa.text(where)
-        op.create_index(name, "generations", columns, sqlite_where=condition)
+        condition = sa.text(where.replace("= 1", "= true") if is_postgresql else where)
+        op.create_index(
+            name, "generations", columns, sqlite_where=condition, postgresql_where=condition
+        )
     op.rename_table("facts", "key_values")
+    if is_postgresql:
+        op.execute("ALTER INDEX facts_pkey RENAME TO key_values_pkey")
 
 
 def downgrade() -> None:

@@ -1,0 +1,299 @@
+"""What is particular to PostgreSQL: waking, outages, addresses, plans, migrations."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+
+import bot.migrations
+from bot.domain import State
+from bot.errors import DatabaseUnusable, StoreUnavailable
+from bot.store import Store
+from bot.store.tables import REVISION, metadata
+from bot.store.workers import LEASE
+from tests import postgres
+from tests.conftest import MakeSettings
+from tests.unit.ledger import ANN, BOB, U1, V3, Ledger, Rows, opened
+from tests.unit.test_store import SLOW_PATHS, held_up
+
+DATABASES = ["postgres"]
+
+
+@pytest.fixture
+def server() -> Iterator[postgres.Server]:
+    """Return a server of the test's own, to be stopped."""
+    with postgres.running() as own:
+        yield own
+
+
+# Waking.
+
+
+async def test_an_answer_wakes_the_workers_of_other_processes(
+    make_settings: MakeSettings, ledger: Ledger
+):
+    async with Store(make_settings(), clock=ledger.clock) as worker:
+        await asyncio.sleep(0.3)
+        await eventually(worker.changed)
+        result = await ledger.requests.enqueue(ledger.new())
+        worker.changed.clear()
+        began = time.monotonic()
+        await ledger.answered(result)
+        await eventually(worker.changed)
+        assert time.monotonic() - began < 1, "it doesn't wait to be polled"
+
+
+async def eventually(event: asyncio.Event) -> None:
+    """Wait until an event is set."""
+    async with asyncio.timeout(5):
+        await event.wait()
+
+
+async def test_a_worker_is_woken_again_after_its_connection_was_cut(
+    make_settings: MakeSettings, ledger: Ledger, rows: Rows
+):
+    async with Store(make_settings(), clock=ledger.clock) as worker:
+        await eventually(worker.changed)
+        worker.changed.clear()
+        cut_all(rows)
+        await eventually(worker.changed)
+        worker.changed.clear()
+        await ledger.queued()
+        await eventually(worker.changed)
+
+
+# Outages.
+
+
+def cut_all(rows: Rows) -> None:
+    """Cut every connection to the test's database, as an administrator does."""
+    rows(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+
+
+async def test_connections_that_were_cut_are_replaced_unnoticed(ledger: Ledger, rows: Rows):
+    for _ in range(3):
+        generation = await ledger.queued()
+        cut_all(rows)
+        assert (await ledger.get(generation)).state is State.QUEUED
+        cut_all(rows)
+        assert await ledger.call() == generation.id
+
+
+async def test_a_connection_that_is_cut_in_the_middle_of_a_transaction_harms_nobody(
+    ledger: Ledger, rows: Rows
+):
+    """The statement fails, everything is done once more over another connection."""
+    cut: list[int] = []
+
+    def work(connection: sa.Connection) -> int:
+        mine = connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one()
+        if not cut:
+            cut.append(mine)
+            rows(f"select pg_terminate_backend({mine})")
+        return connection.execute(sa.select(sa.func.pg_backend_pid())).scalar_one()
+
+    assert await ledger.store.database.write(work) not in {*cut, 0}
+    assert cut
+
+
+async def test_a_server_that_is_away_is_unavailable_and_heals_by_itself(
+    make_settings: MakeSettings, server: postgres.Server
+):
+    async with opened(make_settings, database_url=server.database()) as ledger:
+        generation = await ledger.queued()
+        server.stop()
+        began = time.monotonic()
+        refused = await asyncio.gather(
+            *(ledger.requests.enqueue(ledger.new(user)) for user in range(5)),
+            return_exceptions=True,
+        )
+        assert [type(error) for error in refused] == [StoreUnavailable] * 5
+        assert time.monotonic() - began < 2.8
+        with pytest.raises(StoreUnavailable):
+            await ledger.queue.waiting()
+        with pytest.raises(StoreUnavailable):
+            await ledger.store.workers.heartbeat()
+        server.start()
+        assert [g.id for g in await ledger.queue.waiting()] == [generation.id]
+        assert await ledger.call() == generation.id
+
+
+async def test_a_server_that_hangs_is_unavailable_in_time(
+    make_settings: MakeSettings, rows: Rows, database_url: str
+):
+    async with opened(make_settings) as ledger:
+        await ledger.queued()
+        with psycopg.connect(database_url) as other:
+            other.execute("lock table generations")
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable):
+                await ledger.requests.enqueue(ledger.new())
+            assert time.monotonic() - began < 2.8
+        await ledger.queued()
+    assert len(rows("select 1 from generations")) == 2
+
+
+async def test_a_transaction_that_stands_still_gives_its_locks_up(
+    make_settings: MakeSettings, ledger: Ledger
+):
+    """A process that is stopped in the middle of one would hold up all others else."""
+    database: Any = ledger.store.database
+    connection = await database._connect()
+    try:
+        await connection.execute("BEGIN; SELECT pg_advisory_xact_lock(1986097785, 1)")
+        with pytest.raises(StoreUnavailable):
+            await ledger.requests.enqueue(ledger.new())
+        await asyncio.sleep(3)
+        await ledger.queued()
+    finally:
+        connection.terminate()
+
+
+async def test_a_wrong_address_is_said_to_be_unusable_without_its_password(
+    make_settings: MakeSettings, database_url: str
+):
+    wrong = {
+        f"{database_url}-none": "does not exist",
+        database_url.replace(postgres.PASSWORD, "wrong-password"): "authentication failed",
+    }
+    for url, says in wrong.items():
+        with pytest.raises(DatabaseUnusable, match=says) as refusal:
+            await open_and_close(make_settings, url)
+        assert "-password" not in refusal.value.reason
+
+
+async def test_an_address_as_hosts_hand_it_out_is_understood(
+    make_settings: MakeSettings, database_url: str
+):
+    query = "?sslmode=prefer&channel_binding=prefer&connect_timeout=5&application_name=x"
+    for scheme in ("postgres", "postgresql", "postgresql+asyncpg"):
+        url = database_url.replace("postgres://", f"{scheme}://") + query
+        async with opened(make_settings, database_url=url) as ledger:
+            assert await ledger.queue.waiting() == []
+
+
+async def test_a_server_that_is_starting_is_waited_for(
+    make_settings: MakeSettings, server: postgres.Server
+):
+    url = server.database()
+    server.stop()
+    opening = asyncio.create_task(open_and_close(make_settings, url))
+    await asyncio.sleep(0.5)
+    server.start()
+    await opening
+
+
+async def open_and_close(make_settings: MakeSettings, url: str) -> None:
+    """Open a database and close it again."""
+    async with opened(make_settings, database_url=url):
+        pass
+
+
+async def test_the_database_s_clock_decides_who_is_alive(make_settings: MakeSettings, rows: Rows):
+    async with Store(make_settings()) as store:
+        await store.workers.heartbeat()
+        ((until, now),) = rows("select alive_until, clock_timestamp() from workers")
+    assert timedelta(0) <= now + LEASE - until < timedelta(seconds=2)
+
+
+# The migrations.
+
+
+async def test_a_migrated_database_is_as_a_fresh_one(
+    make_settings: MakeSettings, postgres_server: postgres.Server, database_url: str
+):
+    migrated, fresh = database_url, postgres_server.database()
+    engine = sa.create_engine(migrated.replace("postgres://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(Path(bot.migrations.__file__).parent))
+        command.upgrade(config, "0002")
+    await asyncio.gather(*(open_and_close(make_settings, migrated) for _ in range(3)))
+    await open_and_close(make_settings, fresh)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert context.get_current_revision() == REVISION
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+    indexes = "select indexname, indexdef from pg_indexes where schemaname = 'public' order by 1"
+    columns = (
+        "select table_name, column_name, data_type, is_nullable, character_maximum_length"
+        " from information_schema.columns where table_schema = 'public' order by 1, 2"
+    )
+    for query in (indexes, columns):
+        assert postgres.ask(migrated, query) == postgres.ask(fresh, query)
+
+
+async def test_a_migration_that_breaks_off_changes_nothing(
+    make_settings: MakeSettings, database_url: str, rows: Rows
+):
+    await open_and_close(make_settings, database_url)
+    rows("update alembic_version set version_num = '0002'")
+    before = rows("select table_name, column_name from information_schema.columns order by 1, 2")
+    with pytest.raises(DatabaseUnusable, match="already exists"):
+        await open_and_close(make_settings, database_url)
+    assert rows("select version_num from alembic_version") == [("0002",)]
+    after = rows("select table_name, column_name from information_schema.columns order by 1, 2")
+    assert after == before
+
+
+# The plans.
+
+
+@pytest.mark.parametrize("act", SLOW_PATHS)
+async def test_what_is_done_often_finds_its_rows_by_an_index(
+    make_settings: MakeSettings, database_url: str, act: Callable[[Ledger], Awaitable[None]]
+):
+    async with opened(make_settings, user_queue_limit=50, daily_limit=50) as ledger:
+        grid = await ledger.posted(9)
+        await ledger.upscale(grid, 1, 9)
+        for user in (ANN, BOB):
+            await ledger.queued(user)
+            await ledger.answered(await ledger.requests.press(ledger.click(grid, V3, user)))
+        await ledger.answered(await ledger.requests.press(ledger.click(grid, U1, ANN)))
+        async with explained(ledger) as plans:
+            await act(ledger)
+    assert plans
+    for statement, plan in plans.items():
+        assert not re.search(r"Seq Scan on (generations|clicks)", plan), (statement, plan)
+        if act is not held_up:  # It compares with what runs, which is never much.
+            assert "Join Filter" not in plan, "each row would be compared with each"
+
+
+@asynccontextmanager
+async def explained(ledger: Ledger) -> AsyncIterator[dict[str, str]]:
+    """Collect the plan of each statement that is executed meanwhile, where an index is used
+    wherever there is one that can be."""
+    plans: dict[str, str] = {}
+    engine = ledger.store.database._engine.sync_engine  # pyright: ignore
+
+    def explain(connection: Any, _: object, statement: str, values: Any, __: Any, many: bool):
+        if statement.startswith(("EXPLAIN", "INSERT", "SAVEPOINT", "RELEASE")):
+            return
+        cursor = connection.connection.cursor()
+        cursor.execute("SET LOCAL enable_seqscan = off", ())
+        cursor.execute(f"EXPLAIN {statement}", values[0] if many else values)
+        plans[statement] = "\n".join(line for (line,) in cursor.fetchall())
+
+    sa.event.listen(engine, "before_cursor_execute", explain)
+    try:
+        yield plans
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", explain)
