@@ -21,14 +21,13 @@ from discord.http import Route
 from discord.state import AutoShardedConnectionState
 
 from bot import metrics, text
-from bot.domain import Click
 from bot.errors import OthersPicturesOff, Refused, StoreUnavailable
 from bot.policy import Places
 from bot.prompts import PromptRules
 from bot.store import Store
 from bot.ui.buttons import Template, pressed_label
 from bot.ui.commands import same_commands
-from bot.ui.replies import DISCORD_ERRORS, asker_of, say
+from bot.ui.replies import BLOCKED_CODES, DISCORD_ERRORS, asker_of, click_of, say
 
 if TYPE_CHECKING:
     from discord.types.gateway import InteractionCreateEvent
@@ -45,6 +44,9 @@ Concurrency), and what the first one may be late."""
 
 _ANSWERING = frozenset({"CommandTree-invoker", "discord.py: on_interaction"})
 """Names that discord.py gives to the tasks in which interactions are answered."""
+
+_TOO_LATE = {10062, 40060}
+"""Discord's codes where an interaction has been answered, or can't be any more."""
 
 COGS = "cogs"
 """The package whose modules are the features: the bot knows no more of them."""
@@ -247,9 +249,11 @@ class VaryBot(commands.AutoShardedBot):
         Raises:
             Refused, StoreUnavailable
         """
+        if not governed:
+            return
         if refusal := self.places.refuse(interaction.guild_id):
             raise refusal
-        if not governed or interaction.guild_id not in self.store.guild_settings.governed:
+        if interaction.guild_id not in self.store.guild_settings.governed:
             return
         policy = await self.store.guild_settings.get(interaction.guild_id)
         if refusal := policy.refuse_use(asker_of(interaction)):
@@ -296,9 +300,7 @@ class VaryBot(commands.AutoShardedBot):
 
     async def _record(self, interaction: Interaction, generation_id: int, refusal: Refused) -> None:
         """Record a press that is refused before its handler sees it."""
-        message_id = interaction.message.id if interaction.message else 0
-        label = pressed_label(interaction) or ""
-        click = Click(asker_of(interaction), message_id, generation_id, None, label, {})
+        click = click_of(interaction, generation_id)
 
         def refuse(*_: object) -> None:
             raise refusal
@@ -345,17 +347,27 @@ class VaryBot(commands.AutoShardedBot):
             ):
                 log.warning("Interaction %s is of a command that has changed.", interaction.id)
                 sentence = text.OUT_OF_DATE
+            case discord.HTTPException(code=code) if code in BLOCKED_CODES:
+                log.warning("Interaction %s: Discord blocks the answer: %r", interaction.id, error)
+                sentence = text.PROMPT_BLOCKED
+            case discord.HTTPException(status=400, code=code) if code not in _TOO_LATE:
+                sentence = text.broken(_incident(interaction, error))
             case discord.HTTPException() | aiohttp.ClientError() | OSError():
                 log.warning("Interaction %s: Discord took no answer: %r", interaction.id, error)
                 return
             case _:
-                incident = secrets.token_hex(4)
-                log.error("Incident %s in interaction %s", incident, interaction.id, exc_info=error)
-                sentence = text.broken(incident)
+                sentence = text.broken(_incident(interaction, error))
         try:
             await say(interaction, sentence)
         except DISCORD_ERRORS as failure:
             log.warning("Interaction %s can't be answered: %s", interaction.id, failure)
+
+
+def _incident(interaction: Interaction, error: Exception) -> str:
+    """Log an error that nobody foresaw; return the id under which the log has it."""
+    incident = secrets.token_hex(4)
+    log.error("Incident %s in interaction %s", incident, interaction.id, exc_info=error)
+    return incident
 
 
 def _uses_anothers_picture(interaction: Interaction) -> bool:

@@ -161,8 +161,8 @@ async def _commands(settings: Settings, client: discord.Client) -> str | None:
         if await bot.are_registered(client):
             return None
     return (
-        "Discord has others than this version's. The bot registers its own when it starts; if "
-        "they change again, something else uses the token."
+        "Discord doesn't have this version's commands. The bot registers them when it starts; if "
+        "they differ again afterwards, something else uses the token."
     )
 
 

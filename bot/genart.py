@@ -1,7 +1,7 @@
 """The API client: the only file that does the API's HTTP.
 
 The endpoints are ``POST /imageToImage`` and ``POST /describe`` as the API's documentation pages
-describe them: everything in the query, no body, four headers of the account's besides the key.
+describe them: everything in the query, no body, three headers of the account's besides the key.
 What is asked and answered is put into words by :mod:`bot.genart_format`.
 
 Pictures are downloaded with aiohttp, which takes a third of httpx's CPU time for ten megabytes.

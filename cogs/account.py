@@ -19,7 +19,7 @@ from bot.store.account import Overview, Snapshot
 from bot.text import account as words
 from bot.ui.buttons import Template, button
 from bot.ui.layouts import Layout
-from bot.ui.replies import DISCORD_ERRORS, NO_MENTIONS
+from bot.ui.replies import DISCORD_ERRORS, NO_MENTIONS, click_of
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,7 @@ class Account(commands.Cog):
         """Pause or resume all work, and show the panel anew."""
         await interaction.response.defer()
         await self._check(interaction)
+        await self.bot.store.requests.note(click_of(interaction))
         if what in {_PAUSE, _RESUME}:
             await self.bot.store.account.pause(what == _PAUSE)
             log.warning("User %s has %s all work.", interaction.user.id, _said(what))

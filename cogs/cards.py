@@ -6,10 +6,9 @@ from discord.ext import commands
 
 from bot import text
 from bot.app import Interaction, VaryBot
-from bot.domain import Click
-from bot.ui.buttons import CANCEL, DISCARD, RETRY, pressed_label
+from bot.ui.buttons import CANCEL, DISCARD, RETRY
 from bot.ui.layouts import end_card
-from bot.ui.replies import asker_of, respond
+from bot.ui.replies import asker_of, click_of, respond
 
 
 class Cards(commands.Cog):
@@ -34,17 +33,11 @@ class Cards(commands.Cog):
 
     async def discard(self, interaction: Interaction, generation_id: int) -> None:
         """Have a result kept instead of posted; for the asker and for moderators."""
-        click = Click(
-            asker_of(interaction),
-            interaction.message.id if interaction.message else 0,
-            generation_id,
-            None,
-            pressed_label(interaction) or "",
-            {},
-        )
+        click = click_of(interaction, generation_id)
         moderator = interaction.permissions.manage_messages
         discarded = await self.bot.store.requests.discard(click, moderator=moderator)
-        await interaction.response.edit_message(view=end_card(discarded), attachments=[])
+        # A tile that is attached stays: the API may be fetching it.
+        await interaction.response.edit_message(view=end_card(discarded))
 
     async def retry(self, interaction: Interaction, generation_id: int) -> None:
         """Ask again for what failed."""

@@ -18,7 +18,7 @@ from bot.domain import (
     file_named,
     is_supported_upload,
 )
-from bot.errors import Refused, UnknownPicture, UnsupportedUpload, UploadTooLarge
+from bot.errors import Refused, StoreUnavailable, UnknownPicture, UnsupportedUpload, UploadTooLarge
 from bot.text import describe as words
 from bot.ui.describe import DESCRIPTION, PROMPT, SENT, prompt_modal
 from bot.ui.media import links
@@ -70,7 +70,7 @@ class Describe(commands.Cog):
                 parent_id=generation_id,
             )
             result = await self.bot.store.requests.enqueue(new)
-        except Refused as error:
+        except (Refused, StoreUnavailable) as error:
             log.info("Interaction %s is refused: %r", interaction.id, error)
             await say_at_length(interaction, words.refused(text.refusal(error), prompt))
             return

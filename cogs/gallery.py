@@ -75,7 +75,8 @@ class Gallery(commands.Cog):
         if wanted.selection is Selection.CHANNEL:
             raise UnknownPicture
         page = await self.bot.store.gallery.page(wanted, start)
-        public = tuple(generation for generation in page.pictures if not generation.private)
+        own = (each for each in page.pictures if each.user_id == interaction.user.id)
+        public = tuple(generation for generation in own if not generation.private)
         shown = await self._look(replace(page, pictures=public))
         if not shown:
             await say(interaction, words.NOTHING_TO_POST)

@@ -11,7 +11,7 @@ from discord.ext import commands
 from bot import text
 from bot.app import Interaction, VaryBot
 from bot.domain import Asker, Kind, NewGeneration, Pick, PickedPicture
-from bot.errors import NoPicture, NotMine, Refused
+from bot.errors import NoPicture, NotMine, Refused, StoreUnavailable
 from bot.text import describe as given_back
 from bot.text import menus as words
 from bot.ui.buttons import shown_generation
@@ -62,7 +62,7 @@ class Menus(commands.Cog):
             checked = self.bot.prompt_rules.check(prompt, picture.link)
             new = _new(asker, Kind.VARY, pick, picture, checked)
             result = await self.bot.store.requests.enqueue(new)
-        except Refused as error:
+        except (Refused, StoreUnavailable) as error:
             log.info("Interaction %s is refused: %r", interaction.id, error)
             await say_at_length(interaction, given_back.refused(text.refusal(error), prompt))
             return
@@ -110,7 +110,13 @@ class Menus(commands.Cog):
         )
         is_ours = message.author.id == interaction.application_id
         shown = shown_generation(message) if is_ours else None
-        await self.bot.store.picks.use(pick, shown, keep=keep)
+        if is_ours and shown is None:
+            raise NoPicture  # Whose pictures it shows, nobody can tell.
+        settings = self.bot.store.guild_settings
+        others = True
+        if interaction.guild_id in settings.governed:
+            others = (await settings.get(interaction.guild_id)).others_pictures
+        await self.bot.store.picks.use(pick, shown, keep=keep, others=others)
         return pick
 
 

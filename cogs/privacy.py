@@ -16,7 +16,7 @@ from bot.app import Interaction, VaryBot
 from bot.text import privacy as words
 from bot.ui.buttons import Template, button
 from bot.ui.layouts import Layout
-from bot.ui.replies import NO_MENTIONS, say
+from bot.ui.replies import NO_MENTIONS, click_of, say
 
 ERASE = Template("erase")
 """Deletes the presser's data: 1 with the messages that show their pictures."""
@@ -94,6 +94,7 @@ class Privacy(commands.GroupCog, name="privacy", description=words.PRIVACY_DESCR
 
     async def keep(self, interaction: Interaction) -> None:
         """Delete nothing."""
+        await self.bot.store.requests.note(click_of(interaction))
         await _replace(interaction, words.KEPT)
 
     @app_commands.command(description=words.CONSENT_DESCRIPTION)
@@ -105,6 +106,7 @@ class Privacy(commands.GroupCog, name="privacy", description=words.PRIVACY_DESCR
 
     async def decide(self, interaction: Interaction, allowed: int) -> None:
         """Keep what a member decided about their pictures."""
+        await self.bot.store.requests.note(click_of(interaction))
         await self.bot.store.consent.decide(interaction.user.id, others_may_vary=bool(allowed))
         await interaction.response.edit_message(
             view=_consent_panel(bool(allowed)), allowed_mentions=NO_MENTIONS

@@ -18,7 +18,7 @@ from bot.store.admission import Limits
 from bot.text import settings as words
 from bot.ui import settings as ui
 from bot.ui.modals import fields
-from bot.ui.replies import NO_MENTIONS, asker_of
+from bot.ui.replies import NO_MENTIONS, asker_of, click_of
 from bot.ui.settings import Choice, Form, Page, Pause
 
 N = TypeVar("N", bound=IntEnum)
@@ -71,16 +71,19 @@ class ServerSettings(commands.Cog):
 
     async def turn(self, interaction: Interaction) -> None:
         """Show another page."""
+        await self.bot.store.requests.note(click_of(interaction))
         policy = await self._policy(interaction)
         await self._show(interaction, policy, _number_in(Page, _values(interaction)[:1]))
 
     async def choose(self, interaction: Interaction, number: int) -> None:
         """Save what was chosen in a select menu."""
+        await self.bot.store.requests.note(click_of(interaction))
         choice, values = _member(Choice, number), _values(interaction)
         await self._save(interaction, choice, lambda policy: _chosen(policy, choice, values))
 
     async def set_to(self, interaction: Interaction, number: int, value: int) -> None:
         """Save what a button stands for."""
+        await self.bot.store.requests.note(click_of(interaction))
         match _member(Choice, number):
             case Choice.OTHERS as choice:
                 allowed = bool(value)
@@ -97,6 +100,7 @@ class ServerSettings(commands.Cog):
 
     async def ask(self, interaction: Interaction, number: int) -> None:
         """Open a modal."""
+        await self.bot.store.requests.note(click_of(interaction))
         policy = await self._policy(interaction)
         await interaction.response.send_modal(ui.form(policy, _member(Form, number)))
 
@@ -202,6 +206,8 @@ def _written(policy: Policy, form: Form, given: dict[str, list[str]], limits: Li
             kept = {id_: r for id_, r in policy.channel_spoilers.items() if id_ not in channels}
             if rule != [ui.AS_SERVER]:
                 kept |= dict.fromkeys(channels, _name_in(Spoilers, rule))
+            if len(kept) > ui.CHOSEN_AT_MOST:
+                raise BadLimit(str(len(kept)), ui.CHOSEN_AT_MOST)
             return replace(policy, channel_spoilers=kept)
         case Form.WORDS:
             text = "".join(given.get("words", []))

@@ -49,7 +49,6 @@ from bot.errors import (
     HistoryUnreadable,
     MessageGone,
     UploadRefused,
-    VaryError,
 )
 from bot.text import account as account_words
 from bot.text import settings as settings_words
@@ -162,9 +161,9 @@ class DiscordPublisher:
             try:
                 original: Any = "@original"
                 answer = await send(partial(webhook.fetch_message, original))
-                # A sentence is no card: its member was told that it couldn't be saved.
-                is_card = generation.kind.fills_answer or not answer.content
-                return answer.id if is_card else None
+                # Words alone are no card: its member was told that it couldn't be saved.
+                shows_card = any(isinstance(c, discord.Container) for c in answer.components)
+                return answer.id if generation.kind.fills_answer or shows_card else None
             except DiscordUnavailable:
                 raise
             except DeliveryFailed as error:
@@ -560,7 +559,7 @@ class DiscordPublisher:
         except DeliveryFailed as error:
             log.info("Message %s stays, or is gone already: %r", message_id, error)
 
-    async def alert_operator(self, error: VaryError) -> None:
+    async def warn_of_refused_key(self) -> None:
         await self._tell_operator(text.API_KEY_REFUSED)
 
     async def warn_of_fast_time(self, info: AccountInfo) -> None:

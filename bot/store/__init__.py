@@ -65,7 +65,7 @@ class Store:
         governed = self.guild_settings.governed
         self.requests = Requests(self.database, settings, clock, self.changed.set, governed)
         self.workers = Workers(self.database, worker)
-        self.queue = Queue(self.database, settings, clock, self.workers)
+        self.queue = Queue(self.database, clock, self.workers)
         self.values = Values(self.database)
         self.turns = Turns(self.database)
         self.pictures = Pictures(self.database, self.requests, clock)

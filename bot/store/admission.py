@@ -245,14 +245,6 @@ def _limits_members(policy: Policy) -> bool:
     return bool(policy.member_daily or policy.role_daily)
 
 
-def day_uses(
-    connection: sa.Connection, limits: Limits, policy: Policy, asker: Asker, now: datetime
-) -> list[DayUse]:
-    """Return what each rule about a day leaves to somebody where they are."""
-    policies = {asker.guild_id or 0: policy}
-    return Admission(connection, limits, policies, [asker.user_id], now).uses(asker)
-
-
 def is_in_time(connection: sa.Connection, limits: Limits, waiting: int) -> bool:
     """Tell whether a new generation, with ``waiting`` others before it in the queue, ends while
     its interaction can still carry the result."""

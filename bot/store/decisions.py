@@ -410,8 +410,10 @@ class Transaction:
         posted = self.tiles.get((parent.id, tile)) if not kind.calls_api else None
         if existing := posted or own:
             found = self._existing(existing)
-            # An ephemeral tile may be gone from its asker's screen: it is cut anew.
-            if not (found.is_fleeting and found.state is State.POSTED):
+            # An ephemeral tile may be gone from its asker's screen, and nobody else sees one in
+            # direct messages: it is cut anew.
+            others = found.direct_id is not None and found.user_id != click.asker.user_id
+            if not ((found.is_fleeting or others) and found.state is State.POSTED):
                 return EnqueueResult(found, repeated=True)
         return self._enqueue(_from_click(click, parent, kind, tile, parent.prompt))
 
@@ -535,6 +537,7 @@ class Transaction:
             finished_at=None,
             error=None,
             direct_id=None,
+            spoiler=self._policy(asker).is_spoiler(asker),
             **(_values(asker) | {"answer_only": sa.or_(g.private, sa.literal(asker.answer_only))}),
         ):
             return EnqueueResult(generation)

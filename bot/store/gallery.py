@@ -96,7 +96,9 @@ def _select(wanted: Wanted) -> tuple[sa.Select[Any], sa.ColumnElement[int]]:
         case Selection.FAVOURITES:
             marked = favourites.c.generation_id
             joined = query.join(favourites, marked == g.id)
-            return joined.where(favourites.c.user_id == wanted.user_id, SHOWN), marked
+            # Others' of this server alone: who has left a server sees no more of it.
+            near = sa.or_(mine, g.guild_id.is_not_distinct_from(wanted.guild_id))
+            return joined.where(favourites.c.user_id == wanted.user_id, near, SHOWN), marked
         case Selection.SERVER:
             here = g.guild_id == wanted.guild_id if wanted.guild_id else g.guild_id.is_(None)
             return query.where(mine, here, SHOWN), g.id

@@ -50,6 +50,7 @@ class GuildSettings:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
+        self._looked_at: datetime | None = None
         self._cache: LRUCache[int, Policy] = LRUCache(_CACHED)
         self._task: asyncio.Task[None] | None = None
         self.governed: set[int] = set()
@@ -130,13 +131,15 @@ class GuildSettings:
 
     async def refresh(self) -> None:
         """Take over what was changed by other processes lately."""
-        since = self._clock() - _OVERLAP
+        now = self._clock()
+        since = min(self._looked_at or now, now) - _OVERLAP
         rows = await self._database.read(
             lambda connection: connection.execute(_CHANGED, {"since": since}).all()
         )
         for guild_id, data in rows:
             self.governed.add(guild_id)
             self._cache[guild_id] = load_policy(data)
+        self._looked_at = now
 
     async def _refresh_often(self) -> None:
         while True:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from bot.domain import Pick, PickedPicture, snowflake_at
-from bot.errors import NoConsent, PickGone
+from bot.errors import NoConsent, OthersPicturesOff, PickGone
 from bot.store.consent import others_may_vary
 from bot.store.database import Database
 from bot.store.rows import get
@@ -34,13 +34,14 @@ class Picks:
         self._database = database
         self._clock = clock
 
-    async def use(self, pick: Pick, shown: int | None, *, keep: bool) -> None:
+    async def use(self, pick: Pick, shown: int | None, *, keep: bool, others: bool = True) -> None:
         """Check that somebody may use the pictures of a message, and ``keep`` them for a modal.
 
-        The pictures are their author's; those of a result (``shown``) are its asker's.
+        The pictures are their author's; those of a result (``shown``) are its asker's. ``others``:
+        the server lets members use each other's.
 
         Raises:
-            NoConsent
+            NoConsent, OthersPicturesOff
         """
         expired = snowflake_at(self._clock() - LIFETIME)
 
@@ -48,6 +49,8 @@ class Picks:
             owned = pick
             if shown is not None and (found := get(connection, [shown])):
                 owned = replace(pick, owner_id=found[shown].user_id)
+            if not others and owned.owner_id != owned.user_id:
+                raise OthersPicturesOff
             _check_consent(connection, owned)
             if not keep:
                 return

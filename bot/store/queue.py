@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from bot.config import Settings
 from bot.domain import TOKEN_LIFETIME, ErrorCode, Generation, Kind, Result, State
 from bot.store.database import Database, Lock
 from bot.store.rows import (
@@ -135,7 +134,6 @@ class Queue:
     def __init__(
         self,
         database: Database,
-        settings: Settings,
         clock: Callable[[], datetime],
         workers: Workers,
     ) -> None:

@@ -15,9 +15,11 @@ BUTTONS = """\
 **Below a grid** (pictures 1 2 over 3 4)
 **U1** to **U4** post one picture on its own.
 **V1** to **V4** make four new ones from one picture.
-**🔄** makes four others from the same picture and words.
-**Cancel** takes out what waits, **Try again** asks again for what failed.
-All of them work at any time, for everybody who sees them."""
+**🔄** makes four others from the same picture and words, **Remix** four from other words.
+**All four** posts each picture on its own, ⭐ marks a favourite, **Details** tells all about it.
+**Cancel** takes out what waits, **Try again** asks again for what failed, 🗑 deletes for everyone.
+Buttons work at any time. Cancel, Discard and 🗑 are for whoever asked and for moderators; a server \
+can restrict the others."""
 FIND = (
     "**/gallery** finds what you made, **/queue** shows what waits, **/quota** what you may still "
     "ask for, **/fetch** gets a picture that couldn't be posted."

@@ -1,4 +1,4 @@
-"""Every sentence that a user sees."""
+"""Sentences that several features share: cards, refusals, failures."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ PAUSED = "Whoever runs this bot has paused all work for now."
 FETCH_DESCRIPTION = "Get a picture of yours that couldn't be posted"
 OUT_OF_DATE = "This command has just been updated. Please try again in a minute."
 API_KEY_REFUSED = (
-    "The GenArt API refuses my key (401). No pictures are made until GENART_API_KEY, "
-    "GENART_SERVER_ID, GENART_CHANNEL_ID and GENART_DISCORD_TOKEN are right; I keep trying."
+    "The GenArt API refuses my key (401). If GENART_API_KEY, GENART_SERVER_ID, GENART_CHANNEL_ID "
+    "or GENART_DISCORD_TOKEN is wrong, set it and restart the bot; if not, I keep trying."
 )
 
 PROMPT_BLOCKED = (
@@ -102,6 +102,8 @@ _KINDS = {
     Kind.UPSCALE: "Picture {tile}",
     Kind.DESCRIBE: "Description of a picture",
 }
+_WHOLE = {Kind.VARIATION: "Variations", Kind.UPSCALE: "All four pictures"}
+"""What is said instead where it isn't about one tile of a grid."""
 _PERMISSIONS = {
     Permission.VIEW_CHANNEL: "View Channel",
     Permission.SEND_MESSAGES: "Send Messages",
@@ -143,6 +145,9 @@ _FAILURES = {
     ErrorCode.SOURCE_TOO_LARGE: (
         "The picture to start from is too large: use one of up to 64 megapixels."
     ),
+    ErrorCode.SOURCE_HOST_NOT_ALLOWED: (
+        "The picture to start from is on a host that this bot isn't allowed to use."
+    ),
     ErrorCode.SOURCE_NOT_A_PICTURE: (
         "The file to start from isn't a picture that can be read. Use a PNG, JPEG, WebP or GIF."
     ),
@@ -183,7 +188,8 @@ def alt_text(prompt: str) -> str:
 
 def what(generation: Generation) -> str:
     """Say what this is."""
-    return _KINDS[generation.kind].format(tile=generation.tile)
+    kinds = _KINDS if generation.tile else _KINDS | _WHOLE
+    return kinds[generation.kind].format(tile=generation.tile)
 
 
 def heading(generation: Generation) -> str:
@@ -319,12 +325,12 @@ def refusal(error: VaryError) -> str:
         case DirectMessagesOff():
             return "I don't work in direct messages. Please use me in a server."
         case BlockedMember():
-            return "You can't use me in this server: its moderators have turned that off."
+            return "You can't use me in this server: its managers have turned that off."
         case WrongChannel(channels=channels):
             listed = ", ".join(f"<#{each}>" for each in sorted(channels)[:_LISTED])
             more = len(channels) - _LISTED
             listed += f" and {more} more" if more > 0 else ""
-            return f"I can't be used in this channel. This server's moderators chose: {listed}."
+            return f"I can't be used in this channel. This server's managers chose: {listed}."
         case RoleNeeded(role_id=role_id):
             return f"In this server you need the role <@&{role_id}> to use me."
         case NotYourButtons(role_id=None):
@@ -335,7 +341,7 @@ def refusal(error: VaryError) -> str:
                 f"members with the role <@&{role_id}>."
             )
         case PausedHere():
-            return "This server's moderators have paused me. Nothing new begins until they resume."
+            return "This server's managers have paused me. Nothing new begins until they resume."
         case BlockedWord(word=word):
             return (
                 f"This server doesn't allow “{cut(inert(word), _NAME_LENGTH)}” in a prompt. "

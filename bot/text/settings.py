@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from discord.utils import format_dt
 
 from bot.domain import Kind, LogEvent, LogLine, State
@@ -132,11 +130,6 @@ def stars(policy: Policy) -> str:
     return f"A picture needs {policy.showcase_stars} ⭐."
 
 
-def roles_named(role_ids: Iterable[int]) -> str:
-    """Return mentions of some roles."""
-    return ", ".join(f"<@&{role_id}>" for role_id in role_ids)
-
-
 def _number(limit: int) -> str:
     return f"{limit:,} pictures" if limit else "no limit"
 
@@ -151,9 +144,9 @@ _LOG_PROMPT = 50
 _KINDS = {
     Kind.VARY: "a grid",
     Kind.REROLL: "a reroll",
-    Kind.VARIATION: "variations of tile {tile}",
+    Kind.VARIATION: "variations of picture {tile}",
     Kind.REMIX: "a remix",
-    Kind.UPSCALE: "tile {tile}",
+    Kind.UPSCALE: "picture {tile}",
     Kind.DESCRIBE: "descriptions",
 }
 _STATES = {

@@ -43,7 +43,7 @@ class AccountWatch:
             log.warning("The API says nothing of its account: %r", error)
             await self._account.keep(number, error.code)
             if isinstance(error, Unauthorized) and await self._account.tell(Alert.KEY_REFUSED):
-                await self._publisher.alert_operator(error)
+                await self._publisher.warn_of_refused_key()
             return
         await self._account.keep(number, info)
         await self._account.over(Alert.KEY_REFUSED)

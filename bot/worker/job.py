@@ -195,14 +195,17 @@ class Jobs:
         """Call the API, if that wasn't done before, and ``post`` what it answered with a picture
         of what it was made from."""
         thumbnail = None
+        if generation.discarded and generation.needs_call:
+            await self._saved(self._queue.unseen, generation.id)
+            return
         if generation.needs_call:
             self._cards.running(generation)
             source = await self._prepare(generation)
             thumbnail = source.thumbnail
             generation = await self._call(source.generation, source.link)
             self._cards.stopped(generation.id)
-            if await self._saved(self._queue.set_aside, generation.id):
-                return
+        if await self._saved(self._queue.set_aside, generation.id):
+            return
         async with self._posting.slot(generation.channel_id):
             delivered = await self._find(generation)
             if delivered is None:
@@ -301,7 +304,7 @@ class Jobs:
     async def _cut(self, generation: Generation) -> tuple[Generation, list[Picture]]:
         """Return the parent of a generation, and the tile of its grid that it is about, or all."""
         parent = await self._parent(generation)
-        if parent is None:
+        if parent is None or parent.deleted_at:
             raise PictureGone
         grid = await self._grid(parent, generation)
         numbers = [generation.tile] if generation.tile else range(1, 5)
@@ -361,11 +364,11 @@ class Jobs:
         self._store.changed.set()  # The next one of this channel may be prepared.
         try:
             answer = await self._ask(generation, link)
-        except Unauthorized as error:
+        except Unauthorized:
             if await self._saved(self._breaker.refused):
                 log.error("The API refuses the key; calls wait.")
                 if await self._saved(self._store.account.tell, Alert.KEY_REFUSED):
-                    await self._publisher.alert_operator(error)
+                    await self._publisher.warn_of_refused_key()
             raise
         await self._saved(self._breaker.succeeded)
         if not matches(answer.content, generation.prompt):
@@ -500,7 +503,8 @@ class Jobs:
         if await self._saved(self._store.privacy.is_nameless, generation.id):
             # It was posted just as its member deleted their data.
             drop = self._store.privacy.drop
-            await self._saved(drop, generation.id, generation.channel_id, delivered.message_id)
+            place = delivered.direct_id or generation.channel_id
+            await self._saved(drop, generation.id, place, delivered.message_id)
             raise _Lost
 
     # What went wrong.

@@ -16,7 +16,6 @@ from bot.domain import (
     Progress,
     Showing,
 )
-from bot.errors import VaryError
 
 
 class Publisher(Protocol):
@@ -142,7 +141,7 @@ class Publisher(Protocol):
         """Tell whoever runs the bot that little fast time is left; raises nothing."""
         ...
 
-    async def alert_operator(self, error: VaryError) -> None:
+    async def warn_of_refused_key(self) -> None:
         """Tell whoever runs the bot; raises nothing."""
         ...
 

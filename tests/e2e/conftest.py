@@ -71,8 +71,7 @@ class World:
         url = self.settings["DATABASE_URL"]
         self._reader = None if url.startswith("sqlite") else Reader(url)
         self.workers = [
-            BotProcess(discord, self.settings, ("-m", "tests.e2e.lone_worker"))
-            for _ in range(workers)
+            BotProcess(discord, self.settings, ("-m", "bot", "worker")) for _ in range(workers)
         ]
         self._prompts = 0
 

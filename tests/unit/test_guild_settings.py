@@ -23,7 +23,7 @@ from bot.errors import (
     StoreUnavailable,
 )
 from bot.policy import NO_POLICY, Policy, Pressers, Spoilers
-from bot.store.admission import DAY, day_uses
+from bot.store.admission import DAY, Admission
 from tests.conftest import MakeSettings
 from tests.unit.ledger import ANN, BOB, GUILD, REROLL, U1, V3, Ledger, opened
 
@@ -136,7 +136,13 @@ async def test_what_each_rule_leaves_is_told_beforehand(make_settings: MakeSetti
         async def uses() -> list[tuple[LimitRule, int, int, int]]:
             now = ledger.clock.now
             found = await ledger.store.database.read(
-                lambda connection: day_uses(connection, ledger.store.limits, policy, asker, now)
+                lambda connection: Admission(
+                    connection,
+                    ledger.store.limits,
+                    {asker.guild_id or 0: policy},
+                    [asker.user_id],
+                    now,
+                ).uses(asker)
             )
             return [(u.rule, u.limit, u.used, (u.free_at - start) // HOUR) for u in found]
 
@@ -198,10 +204,11 @@ async def test_ten_processes_pressing_at_once_never_pass_three(
         refused = [r for r in results if isinstance(r, DailyLimitReached)]
         # A machine that is busy may not take all of them in time.
         late = [r for r in results if isinstance(r, StoreUnavailable)]
-        assert len(results) - len(refused) - len(late) == 3, results
-        assert {(error.rule, error.limit) for error in refused} == {(rule, 3)}
+        accepted = len(results) - len(refused) - len(late)
+        assert accepted == 3 or (accepted < 3 and late), results
         first = ledgers[0].clock.now + DAY
-        assert {error.free_at for error in refused} == {first}
+        for error in refused:
+            assert (error.rule, error.limit, error.free_at) == (rule, 3, first)
 
 
 # What is read, and when.
