@@ -28,13 +28,16 @@ class Delete(commands.Cog):
     async def delete(self, interaction: Interaction, generation_id: int, with_tiles: int) -> None:
         """Delete a picture; a worker removes its message."""
         label = words.DELETE_WITH_TILES if with_tiles else words.DELETE
-        await self.bot.store.pictures.delete(
+        deleted = await self.bot.store.pictures.delete(
             click_of(interaction, generation_id, label),
             moderator=interaction.permissions.manage_messages,
             with_tiles=bool(with_tiles),
         )
+        # What only an answer carries can't be deleted once its token is forgotten.
+        stays = any(generation.is_fleeting for generation in deleted)
+        sentence = words.FORGOTTEN if stays else words.DELETED
         await interaction.response.edit_message(
-            view=Layout(ui.TextDisplay(words.DELETED)), allowed_mentions=NO_MENTIONS
+            view=Layout(ui.TextDisplay(sentence)), allowed_mentions=NO_MENTIONS
         )
 
 

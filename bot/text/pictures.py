@@ -33,6 +33,10 @@ NO_FAVOURITE = "It isn't one of your favourites any more."
 
 DELETE_FOR_EVERYONE = "**Delete for everyone?** The picture and its prompt can't be brought back."
 DELETED = "Deleted."
+FORGOTTEN = (
+    "I have forgotten it, and its buttons do nothing any more. I can't take its message away: "
+    "dismiss or delete it in Discord."
+)
 YOUR_WORDS = "Your words, to copy:"
 
 _PROMPT_LENGTH = 300

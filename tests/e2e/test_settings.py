@@ -430,7 +430,9 @@ async def test_the_log_has_a_line_for_each_thing_with_its_link_and_pings_nobody(
         assert f"<@{world.discord.alice.id}>: a grid “a \\<\\@1\\> cat”: made" in lines[1]
         assert lines[1].endswith(f"{place}/{grid.id}")
         assert lines[2].endswith(f"{place}/{tile.id}")
-        deleted = f"<@{world.discord.moderator.id}>: picture 1 of <@{world.discord.alice.id}>: deleted"
+        deleted = (
+            f"<@{world.discord.moderator.id}>: picture 1 of <@{world.discord.alice.id}>: deleted"
+        )
         assert deleted in lines[3]
         messages = [m for m in world.discord.messages.values() if m.channel_id == channel_id]
         assert [ping for message in messages for ping in message.pings] == []
