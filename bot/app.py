@@ -25,9 +25,11 @@ from bot.errors import OthersPicturesOff, Refused, StoreUnavailable
 from bot.policy import Places
 from bot.prompts import PromptRules
 from bot.store import Store
+from bot.text import menus
 from bot.ui.buttons import Template, pressed_label
 from bot.ui.commands import same_commands
-from bot.ui.replies import BLOCKED_CODES, DISCORD_ERRORS, asker_of, click_of, say
+from bot.ui.modals import typed_prompt
+from bot.ui.replies import BLOCKED_CODES, DISCORD_ERRORS, asker_of, click_of, say, say_at_length
 
 if TYPE_CHECKING:
     from discord.types.gateway import InteractionCreateEvent
@@ -55,7 +57,7 @@ UNGOVERNED = frozenset({"settings", "privacy", "help", "account"})
 """Commands that a server's owners can't take away from a member: rights, and what is needed to
 govern. Each checks by itself who may use it."""
 
-PICTURE_MENUS = frozenset({"Vary this picture", "Describe this picture"})
+PICTURE_MENUS = frozenset({menus.VARY, menus.DESCRIBE})
 """Entries of a message's Apps menu that use the picture of whoever wrote it."""
 
 Interaction = discord.Interaction["VaryBot"]
@@ -336,10 +338,13 @@ class VaryBot(commands.AutoShardedBot):
             error = error.original
         if isinstance(error, RuntimeError) and "Session is closed" in str(error):
             error = ConnectionError(str(error))  # aiohttp's own, where the bot is connecting again.
+        answer = say
         match error:
             case Refused() | StoreUnavailable():
                 log.info("Interaction %s is refused: %r", interaction.id, error)
                 sentence = text.refusal(error)
+                if typed := typed_prompt(interaction):
+                    answer, sentence = say_at_length, text.given_back(sentence, typed)
             case (
                 app_commands.CommandSignatureMismatch()
                 | app_commands.CommandNotFound()
@@ -358,7 +363,7 @@ class VaryBot(commands.AutoShardedBot):
             case _:
                 sentence = text.broken(_incident(interaction, error))
         try:
-            await say(interaction, sentence)
+            await answer(interaction, sentence)
         except DISCORD_ERRORS as failure:
             log.warning("Interaction %s can't be answered: %s", interaction.id, failure)
 

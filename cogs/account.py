@@ -23,7 +23,7 @@ from bot.ui.replies import DISCORD_ERRORS, NO_MENTIONS, click_of
 
 log = logging.getLogger(__name__)
 
-ACT = Template("account")
+ACT = Template("account", about_generation=False)
 _REFRESH, _PAUSE, _RESUME = 0, 1, 2
 
 _KNOWN_SECONDS = 60.0

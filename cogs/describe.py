@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import text
 from bot.app import Interaction, VaryBot
 from bot.domain import (
     SOURCE,
@@ -18,14 +15,12 @@ from bot.domain import (
     file_named,
     is_supported_upload,
 )
-from bot.errors import Refused, StoreUnavailable, UnknownPicture, UnsupportedUpload, UploadTooLarge
+from bot.errors import UnknownPicture, UnsupportedUpload, UploadTooLarge
 from bot.text import describe as words
-from bot.ui.describe import DESCRIPTION, PROMPT, SENT, prompt_modal
+from bot.ui.describe import DESCRIPTION, SENT, prompt_modal
 from bot.ui.media import links
-from bot.ui.modals import fields
-from bot.ui.replies import asker_of, click_of, respond, say_at_length
-
-log = logging.getLogger(__name__)
+from bot.ui.modals import typed_prompt
+from bot.ui.replies import asker_of, click_of, respond
 
 
 class Describe(commands.Cog):
@@ -58,23 +53,16 @@ class Describe(commands.Cog):
 
     async def sent(self, interaction: Interaction, generation_id: int) -> None:
         """Ask for new pictures in the words that were sent, made from the described picture."""
-        prompt = "".join(fields(interaction).get(PROMPT, ()))
         shown = links(interaction.message) if interaction.message else {}
         fresh = shown.get(file_named(SOURCE, shown) or "")
-        try:
-            new = NewGeneration(
-                asker_of(interaction),
-                Kind.VARY,
-                prompt=self.bot.prompt_rules.check(prompt, fresh or ""),
-                source_url=fresh,
-                parent_id=generation_id,
-            )
-            result = await self.bot.store.requests.enqueue(new)
-        except (Refused, StoreUnavailable) as error:
-            log.info("Interaction %s is refused: %r", interaction.id, error)
-            await say_at_length(interaction, words.refused(text.refusal(error), prompt))
-            return
-        await respond(interaction, self.bot.store, result)
+        new = NewGeneration(
+            asker_of(interaction),
+            Kind.VARY,
+            prompt=self.bot.prompt_rules.check(typed_prompt(interaction), fresh or ""),
+            source_url=fresh,
+            parent_id=generation_id,
+        )
+        await respond(interaction, self.bot.store, await self.bot.store.requests.enqueue(new))
 
 
 async def setup(bot: VaryBot) -> None:

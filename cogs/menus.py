@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import text
 from bot.app import Interaction, VaryBot
 from bot.domain import Asker, Kind, NewGeneration, Pick, PickedPicture
-from bot.errors import NoPicture, NotMine, Refused, StoreUnavailable
-from bot.text import describe as given_back
+from bot.errors import NoPicture, NotMine
 from bot.text import menus as words
 from bot.ui.buttons import shown_generation
 from bot.ui.deletion import ask_to_delete
-from bot.ui.menus import DESCRIBE, PROMPT, VARY, chosen, describe_modal, vary_modal
-from bot.ui.modals import fields
+from bot.ui.menus import DESCRIBE, VARY, chosen, describe_modal, vary_modal
+from bot.ui.modals import fields, typed_prompt
 from bot.ui.pictures import pictures_in
-from bot.ui.replies import asker_of, message_link, respond, say_at_length
-
-log = logging.getLogger(__name__)
+from bot.ui.replies import asker_of, message_link, respond
 
 
 class Menus(commands.Cog):
@@ -53,20 +47,11 @@ class Menus(commands.Cog):
 
     async def vary_sent(self, interaction: Interaction, pick_id: int) -> None:
         """Ask for new pictures made from the one that was picked."""
-        sent = fields(interaction)
-        prompt = "".join(sent.get(PROMPT, ()))
-        asker = asker_of(interaction)
-        try:
-            pick = await self.bot.store.picks.get(pick_id, asker.user_id)
-            picture = chosen(pick, sent)
-            checked = self.bot.prompt_rules.check(prompt, picture.link)
-            new = _new(asker, Kind.VARY, pick, picture, checked)
-            result = await self.bot.store.requests.enqueue(new)
-        except (Refused, StoreUnavailable) as error:
-            log.info("Interaction %s is refused: %r", interaction.id, error)
-            await say_at_length(interaction, given_back.refused(text.refusal(error), prompt))
-            return
-        await respond(interaction, self.bot.store, result)
+        pick = await self.bot.store.picks.get(pick_id, interaction.user.id)
+        picture = chosen(pick, fields(interaction))
+        checked = self.bot.prompt_rules.check(typed_prompt(interaction), picture.link)
+        new = _new(asker_of(interaction), Kind.VARY, pick, picture, checked)
+        await respond(interaction, self.bot.store, await self.bot.store.requests.enqueue(new))
 
     async def describe(self, interaction: Interaction, message: discord.Message) -> None:
         """Describe the message's picture, or ask which of them."""

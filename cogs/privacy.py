@@ -18,11 +18,11 @@ from bot.ui.buttons import Template, button
 from bot.ui.layouts import Layout
 from bot.ui.replies import NO_MENTIONS, click_of, say
 
-ERASE = Template("erase")
+ERASE = Template("erase", about_generation=False)
 """Deletes the presser's data: 1 with the messages that show their pictures."""
 
-KEEP = Template("erase-not", 0)
-CONSENT = Template("consent")
+KEEP = Template("erase-not", 0, about_generation=False)
+CONSENT = Template("consent", about_generation=False)
 """1: others may vary the presser's pictures."""
 
 

@@ -3,7 +3,6 @@ that stands on its own."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import discord
@@ -13,20 +12,14 @@ from discord.ext import commands
 from bot import text
 from bot.app import Interaction, VaryBot
 from bot.domain import Generation
-from bot.errors import Refused, StoreUnavailable
 from bot.prompts import PROMPT_LENGTH
 from bot.text import pictures as words
-from bot.text.markdown import cut, units
+from bot.text.markdown import units
 from bot.ui.buttons import REMIX, VARY_TILE
-from bot.ui.layouts import Layout
-from bot.ui.modals import Modal, fields
-from bot.ui.replies import NO_MENTIONS, click_of, respond
+from bot.ui.modals import PROMPT, Modal, fields, typed_prompt
+from bot.ui.replies import click_of, respond
 
-log = logging.getLogger(__name__)
-
-_PROMPT, _START = "prompt", "start"
-_BACK_LENGTH = 3_000
-"""UTF-16 code units of what was typed that a refusal gives back at most."""
+_START = "start"
 
 
 class Remix(commands.Cog):
@@ -55,21 +48,14 @@ class Remix(commands.Cog):
         await interaction.response.send_modal(remix_modal(generation, title))
 
     async def submit(self, interaction: Interaction, generation_id: int) -> None:
-        """Ask for the new grid; give the words back where that isn't possible."""
-        sent = fields(interaction)
-        prompt = "".join(sent.get(_PROMPT, ()))
-        start = "".join(sent.get(_START, ())) or "0"
+        """Ask for the new grid."""
+        start = "".join(fields(interaction).get(_START, ())) or "0"
         click = click_of(interaction, generation_id, words.REMIX)
-        try:
-            # All links of a message are about as long as the one that the API will be given.
-            longest = max(click.links.values(), key=len, default="")
-            checked = self.bot.prompt_rules.check(prompt, longest)
-            tile = int(start) if start in {"1", "2", "3", "4"} else 0
-            result = await self.bot.store.requests.remix(click, checked, tile)
-        except (Refused, StoreUnavailable) as error:
-            log.info("Interaction %s is refused: %r", interaction.id, error)
-            await give_back(interaction, text.refusal(error), prompt)
-            return
+        # All links of a message are about as long as the one that the API will be given.
+        longest = max(click.links.values(), key=len, default="")
+        checked = self.bot.prompt_rules.check(typed_prompt(interaction), longest)
+        tile = int(start) if start in {"1", "2", "3", "4"} else 0
+        result = await self.bot.store.requests.remix(click, checked, tile)
         await respond(interaction, self.bot.store, result)
 
 
@@ -78,12 +64,12 @@ def remix_modal(generation: Generation, title: str) -> Modal:
     prompt = generation.prompt
     # Discord takes no text that is longer than its field, by whichever count.
     text_input: ui.TextInput[Any] = ui.TextInput(
-        custom_id=_PROMPT,
+        custom_id=PROMPT,
         style=discord.TextStyle.paragraph,
         default=prompt,
         max_length=max(PROMPT_LENGTH, units(prompt)),
     )
-    parts: list[ui.Item[Any]] = [ui.Label(text=words.PROMPT, component=text_input)]
+    parts: list[ui.Item[Any]] = [ui.Label(text=text.PROMPT_DESCRIPTION, component=text_input)]
     if generation.kind.calls_api:
         options = [discord.SelectOption(label=words.ORIGINAL, value="0", default=True)]
         options += [
@@ -93,15 +79,6 @@ def remix_modal(generation: Generation, title: str) -> Modal:
         start: ui.Select[Any] = ui.Select(custom_id=_START, options=options)
         parts.append(ui.Label(text=words.START, component=start))
     return Modal(title, REMIX.custom_id(generation.id), *parts)
-
-
-async def give_back(interaction: Interaction, sentence: str, typed: str) -> None:
-    """Say to one member why nothing was started, with what they typed, to be copied."""
-    block = words.copyable(cut(typed, _BACK_LENGTH))
-    layout = Layout(ui.TextDisplay(f"{sentence}\n{words.YOUR_WORDS}"), ui.TextDisplay(block))
-    await interaction.response.send_message(
-        view=layout, ephemeral=True, allowed_mentions=NO_MENTIONS
-    )
 
 
 async def setup(bot: VaryBot) -> None:

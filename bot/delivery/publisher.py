@@ -33,10 +33,13 @@ from bot.domain import (
     SOURCE,
     TILE,
     AccountInfo,
+    Delivered,
     Generation,
+    HostedTile,
     Kind,
     LogBatch,
     Picture,
+    Progress,
     Showing,
     State,
     file_named,
@@ -58,7 +61,6 @@ from bot.ui.layouts import Layout, end_card, grid_message, progress_card, tile_m
 from bot.ui.media import Media, media
 from bot.ui.replies import NO_MENTIONS, link
 from bot.ui.settings import showcase_message
-from bot.worker.publisher import Delivered, HostedTile, Progress
 
 log = logging.getLogger(__name__)
 

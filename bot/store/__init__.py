@@ -63,7 +63,7 @@ class Store:
         """The operator's limits."""
         self.guild_settings = GuildSettings(self.database, clock)
         governed = self.guild_settings.governed
-        self.requests = Requests(self.database, settings, clock, self.changed.set, governed)
+        self.requests = Requests(self.database, self.limits, clock, self.changed.set, governed)
         self.workers = Workers(self.database, worker)
         self.queue = Queue(self.database, clock, self.workers)
         self.values = Values(self.database)
@@ -74,8 +74,8 @@ class Store:
         self.server_log = ServerLog(self.database, clock)
         self.showcase = Showcase(self.database, clock)
         self.gallery = Gallery(self.database)
-        self.live = Live(self.database, self.requests, settings, clock)
-        self.quotas = Quotas(self.database, settings, clock)
+        self.live = Live(self.database, self.requests, self.limits, clock)
+        self.quotas = Quotas(self.database, self.limits, clock)
         self.account = Account(self.database, clock)
         self.stats = Stats(self.database, clock)
         self.privacy = Privacy(self.database, clock)

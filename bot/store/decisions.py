@@ -44,7 +44,7 @@ from bot.prompts import clean_prompt
 from bot.store.admission import Admission, Limits, is_in_time
 from bot.store.policies import read_policies
 from bot.store.rows import (
-    CALL_ORDER,
+    CALL_PLACES,
     COLUMNS,
     COUNTED_STATES,
     LIVE,
@@ -79,7 +79,6 @@ _LIVE_OF_USERS = sa.select(g.id, g.user_id, g.parent_id, g.kind, g.tile).where(
 )
 _RETRIES = sa.select(g.retry_of, g.id).where(among(g.retry_of, "old"), g.state.in_(COUNTED_STATES))
 _SEEN_CLICKS = sa.select(clicks.c.id).where(among(clicks.c.id, "ids"))
-_PLACES = sa.select(CALL_ORDER.c.id, CALL_ORDER.c.place).where(among(CALL_ORDER.c.id, "ids"))
 _ANSWERED = (
     generations.update()
     .where(g.id == sa.bindparam("generation"))
@@ -606,7 +605,7 @@ class Transaction:
         if not calls:
             return {}
         running = count_running(self.connection)
-        rows = self.connection.execute(_PLACES, {"ids": calls})
+        rows = self.connection.execute(CALL_PLACES, {"ids": calls})
         concurrency = self.limits.concurrency
         return {row.id: count_ahead(row.place, running, concurrency) for row in rows}
 

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from bot.config import Settings
 from bot.domain import Asker, Click, Generation, State
 from bot.errors import NotYours, TooLate
 from bot.store.admission import Limits
@@ -16,18 +15,15 @@ from bot.store.database import Database
 from bot.store.decisions import cancel_rows
 from bot.store.requests import Requests
 from bot.store.rows import (
-    CALL_ORDER,
+    CALL_PLACES,
     COLUMNS,
     LIVE,
-    among,
     change,
     count_running,
     fetch,
     g,
     typical_duration,
 )
-
-_PLACES = sa.select(CALL_ORDER.c.id, CALL_ORDER.c.place).where(among(CALL_ORDER.c.id, "ids"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +48,12 @@ class Live:
         self,
         database: Database,
         requests: Requests,
-        settings: Settings,
+        limits: Limits,
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._requests = requests
-        self._limits = Limits.of(settings)
+        self._limits = limits
         self._clock = clock
 
     async def work(self, asker: Asker, *, moderator: bool) -> list[Work]:
@@ -99,7 +95,7 @@ class Live:
             whose = sa.or_(whose, g.guild_id == asker.guild_id)
         found = fetch(connection, sa.select(*COLUMNS).where(LIVE, whose).order_by(g.id))
         ids = [generation.id for generation in found]
-        places = {row.id: row.place for row in connection.execute(_PLACES, {"ids": ids})}
+        places = {row.id: row.place for row in connection.execute(CALL_PLACES, {"ids": ids})}
         running = count_running(connection)
         usual = typical_duration(connection)
         works = [

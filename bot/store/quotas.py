@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 import sqlalchemy as sa
 
-from bot.config import Settings
 from bot.domain import Asker
+from bot.errors import LimitRule
 from bot.store.admission import DAY, Admission, DayUse, Limits
 from bot.store.database import Database
 from bot.store.policies import read_policies
@@ -24,30 +23,16 @@ _RECENT = sa.select(sa.func.count()).where(
 )
 
 
-class Rule(StrEnum):
-    """Whose limit it is, and of what."""
-
-    USER_DAY = "user"
-    """The operator's, of what a user has in 24 hours."""
-    MEMBER_DAY = "member"
-    """The server's, of what a member has there in 24 hours."""
-    ROLE_DAY = "role"
-    """The same for members with a role."""
-    SERVER_DAY = "server"
-    """The server's or the operator's, of what all members have there in 24 hours."""
-    TOTAL_DAY = "total"
-    """The operator's, of what all users have in 24 hours."""
-    USER_QUEUE = "user_queue"
-    """The operator's, of what waits or runs for a user."""
-
-
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """What a rule allows: ``limit`` (0: any number) of which some are ``used``. At ``free_at`` the
     next one of these no longer counts, where time decides that. ``role_id`` is the role that gives
-    the limit, if one does."""
+    the limit, if one does.
 
-    rule: Rule
+    ``rule`` is ``None`` for the operator's, of what waits or runs for a user at a time.
+    """
+
+    rule: LimitRule | None
     limit: int
     used: int
     free_at: datetime | None = None
@@ -62,11 +47,9 @@ class Allowance:
 class Quotas:
     """What the rules of admission leave to a member."""
 
-    def __init__(
-        self, database: Database, settings: Settings, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, database: Database, limits: Limits, clock: Callable[[], datetime]) -> None:
         self._database = database
-        self._limits = Limits.of(settings)
+        self._limits = limits
         self._clock = clock
 
     async def allowances(self, asker: Asker) -> list[Allowance]:
@@ -76,7 +59,6 @@ class Quotas:
             StoreUnavailable
         """
         now = self._clock()
-
         guilds = {asker.guild_id} if asker.guild_id else set[int]()
 
         def read(connection: sa.Connection) -> list[Allowance]:
@@ -86,13 +68,13 @@ class Quotas:
             found = [_allowance(use) for use in admission.uses(asker)]
             if not self._limits.daily:
                 used = connection.execute(_RECENT, {"user": asker.user_id, "since": now - DAY})
-                found.insert(0, Allowance(Rule.USER_DAY, 0, used.scalar_one()))
+                found.insert(0, Allowance(LimitRule.USER, 0, used.scalar_one()))
             live = connection.execute(_LIVE, {"user": asker.user_id}).scalar_one()
-            return [*found, Allowance(Rule.USER_QUEUE, self._limits.user_queue, live)]
+            return [*found, Allowance(None, self._limits.user_queue, live)]
 
         return await self._database.read(read)
 
 
 def _allowance(use: DayUse) -> Allowance:
     free_at = use.free_at if use.used else None
-    return Allowance(Rule(use.rule), use.limit, use.used, free_at, use.role_id)
+    return Allowance(use.rule, use.limit, use.used, free_at, use.role_id)

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from bot.config import Settings
 from bot.domain import Asker, Click, Generation, NewGeneration
 from bot.errors import StoreUnavailable
 from bot.store.admission import Limits
@@ -47,13 +46,13 @@ class Requests:
     def __init__(
         self,
         database: Database,
-        settings: Settings,
+        limits: Limits,
         clock: Callable[[], datetime],
         changed: Callable[[], None],
         governed: Collection[int] = (),
     ) -> None:
         self._database = database
-        self._limits = Limits.of(settings)
+        self._limits = limits
         self._clock = clock
         self._changed = changed
         self._governed = governed

@@ -160,6 +160,9 @@ def queue_order(which: sa.ColumnElement[bool], kinds: sa.ColumnElement[bool]) ->
 CALL_ORDER = queue_order(NEEDS_CALL, IS_CALL)
 """What waits for the API, numbered in the order in which it will be called."""
 
+CALL_PLACES = sa.select(CALL_ORDER.c.id, CALL_ORDER.c.place).where(among(CALL_ORDER.c.id, "ids"))
+"""The places of some of them."""
+
 
 def log_states(changed: Sequence[Generation]) -> None:
     """Log the state that some generations are in now, and count what is over."""

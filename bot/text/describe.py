@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.domain import ErrorCode
-from bot.text.markdown import copyable, cut, inert
+from bot.text.markdown import cut, inert
 
 COMMAND = "Get four descriptions of a picture, each ready to be a prompt"
 IMAGE = "The picture to describe: PNG, JPEG, WebP or GIF, up to 25 MB"
@@ -48,15 +48,9 @@ FAILURES = {
 """What is said instead of a grid's sentence."""
 
 _SHOWN_LENGTH = 850
-_GIVEN_BACK_LENGTH = 3_000
 
 
 def descriptions(texts: Sequence[str]) -> str:
     """Return numbered descriptions, each cut so that four fit a message."""
     numbered = (f"**{n}** {cut(inert(text), _SHOWN_LENGTH)}" for n, text in enumerate(texts, 1))
     return "\n\n".join(numbered)
-
-
-def refused(reason: str, prompt: str) -> str:
-    """Say why a prompt was refused, and give it back so that nobody types it twice."""
-    return f"{reason}\nYour words, to copy:\n{copyable(cut(prompt, _GIVEN_BACK_LENGTH))}"

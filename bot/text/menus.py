@@ -7,7 +7,6 @@ DESCRIBE = "Describe this picture"
 DELETE = "Delete this picture"
 """The names of the entries, which scripts outside the project rely on."""
 
-PROMPT = "What the new pictures should show"
 PICTURE = "Which picture of the message"
 STICKER = "Sticker: {name}"
 

@@ -24,7 +24,6 @@ PENCIL, INFORMATION, STAR, BIN = "✏️", "ℹ️", "⭐", "🗑"
 
 REMIX_TITLE = "New pictures in other words"
 VARY_TITLE = "New pictures from this one"
-PROMPT = "What the new pictures should show"
 START = "What to start from"
 ORIGINAL = "The original picture"
 
@@ -37,7 +36,6 @@ FORGOTTEN = (
     "I have forgotten it, and its buttons do nothing any more. I can't take its message away: "
     "dismiss or delete it in Discord."
 )
-YOUR_WORDS = "Your words, to copy:"
 
 _PROMPT_LENGTH = 300
 _ID_LENGTH = 100
@@ -71,11 +69,6 @@ def tile_heading(generation: Generation) -> str:
 def tile_alt_text(tile: int, prompt: str) -> str:
     """Return the alternative text of a tile."""
     return cut(f"{tile_name(tile)}: {prompt}", ALT_TEXT_LENGTH)
-
-
-def grid_alt_text(prompt: str) -> str:
-    """Return the alternative text of a grid."""
-    return cut(prompt, ALT_TEXT_LENGTH)
 
 
 def details(

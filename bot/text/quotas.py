@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from discord.utils import format_dt
 
-from bot.store.quotas import Allowance, Rule
+from bot.errors import LimitRule
+from bot.store.quotas import Allowance
 
 COMMAND = "See how many pictures you may still ask for"
 TITLE = "**What you may ask for**"
 
-_RULES = {
-    Rule.USER_DAY: ("In 24 hours", "the operator's limit for each user"),
-    Rule.MEMBER_DAY: ("Here in 24 hours", "this server's limit for each member"),
-    Rule.ROLE_DAY: ("Here in 24 hours", "this server's limit for {role}"),
-    Rule.SERVER_DAY: ("This server in 24 hours", "the limit for all its members together"),
-    Rule.TOTAL_DAY: ("Everybody in 24 hours", "the operator's limit for all users together"),
-    Rule.USER_QUEUE: ("Waiting or running at a time", "the operator's limit for each user"),
+_RULES: dict[LimitRule | None, tuple[str, str]] = {
+    LimitRule.USER: ("In 24 hours", "the operator's limit for each user"),
+    LimitRule.MEMBER: ("Here in 24 hours", "this server's limit for each member"),
+    LimitRule.ROLE: ("Here in 24 hours", "this server's limit for {role}"),
+    LimitRule.SERVER: ("This server in 24 hours", "the limit for all its members together"),
+    LimitRule.TOTAL: ("Everybody in 24 hours", "the operator's limit for all users together"),
+    None: ("Waiting or running at a time", "the operator's limit for each user"),
 }
 
 

@@ -52,13 +52,14 @@ from bot.errors import (
     WrongChannel,
 )
 from bot.text import describe, menus
-from bot.text.markdown import cut, inert
+from bot.text.markdown import copyable, cut, inert
 
 ALT_TEXT_LENGTH = 1_024
 _SHOWN_LENGTH = 2_800
 _BAR = 10
 _MINUTE = 60
 _NAME_LENGTH = 40
+_GIVEN_BACK_LENGTH = 3_000
 _MEGABYTE = 1024 * 1024
 _LISTED = 10
 
@@ -413,6 +414,11 @@ def _daily_limit(error: DailyLimitReached) -> str:
 def repeated(link: str | None) -> str:
     """Say that there is such a result already, or one on its way."""
     return f"Already made: {link}" if link else "That is on its way already."
+
+
+def given_back(reason: str, typed: str) -> str:
+    """Say why words were refused, and give them back so that nobody types them twice."""
+    return f"{reason}\nYour words, to copy:\n{copyable(cut(typed, _GIVEN_BACK_LENGTH))}"
 
 
 def broken(incident: str) -> str:

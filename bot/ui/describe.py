@@ -15,16 +15,13 @@ from bot.text import options
 from bot.text.markdown import units
 from bot.ui.buttons import OPTION, Template, button
 from bot.ui.layouts import Layout
-from bot.ui.modals import Modal
+from bot.ui.modals import PROMPT, Modal
 
 DESCRIPTION = Template("description", 2)
 """1 to 4: a generation of descriptions, and which of them."""
 
 SENT = Template("description")
 """The modal: the generation whose picture is the source."""
-
-PROMPT = "prompt"
-"""The custom_id of the modal's field."""
 
 
 def description_message(generation: Generation, source_file: str | None) -> Layout:

@@ -138,7 +138,7 @@ def grid_message(
             button(DETAILS.custom_id(generation.id), words.DETAILS, emoji=words.INFORMATION),
         ]
     )
-    gallery = _gallery(generation, {grid_file: words.grid_alt_text(generation.prompt)})
+    gallery = _gallery(generation, {grid_file: text.alt_text(generation.prompt)})
     section = _section(heading, source_file, spoiler=generation.spoiler)
     return Layout(section, gallery, *(ui.ActionRow[Any](*row) for row in rows))
 

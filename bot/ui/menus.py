@@ -8,20 +8,21 @@ from typing import Any
 import discord
 from discord import ui
 
+from bot import text
 from bot.domain import Pick, PickedPicture
 from bot.errors import PickGone
 from bot.prompts import PROMPT_LENGTH
 from bot.text import menus as words
 from bot.text.markdown import cut
 from bot.ui.buttons import Template
-from bot.ui.modals import Modal
+from bot.ui.modals import PROMPT, Modal
 
-VARY = Template("pick-vary")
-DESCRIBE = Template("pick-describe")
+VARY = Template("pick-vary", about_generation=False)
+DESCRIBE = Template("pick-describe", about_generation=False)
 """The modals: the interaction that opened them."""
 
-PROMPT, PICTURE = "prompt", "picture"
-"""The custom_ids of their fields."""
+PICTURE = "picture"
+"""The custom_id of the field that chooses."""
 
 _OPTION_LENGTH = 100
 
@@ -31,7 +32,7 @@ def vary_modal(pick: Pick) -> Modal:
     field: ui.TextInput[Any] = ui.TextInput(
         style=discord.TextStyle.paragraph, custom_id=PROMPT, min_length=1, max_length=PROMPT_LENGTH
     )
-    prompt: ui.Label[Any] = ui.Label(text=words.PROMPT, component=field)
+    prompt: ui.Label[Any] = ui.Label(text=text.PROMPT_DESCRIPTION, component=field)
     return Modal(words.VARY, VARY.custom_id(pick.id), *_choice(pick.pictures), prompt)
 
 

@@ -12,6 +12,10 @@ from typing import Any
 import discord
 from discord import ui
 
+PROMPT = "prompt"
+"""The custom_id of the field in which a prompt is typed. What stands in it is given back where it
+is refused (:meth:`bot.app.VaryBot.report`)."""
+
 
 class Modal(ui.Modal):
     """A modal from its parts. It is stopped at once, so discord.py doesn't keep it in memory."""
@@ -28,6 +32,11 @@ def fields(interaction: discord.Interaction[Any]) -> dict[str, list[str]]:
     ids of what was uploaded. A field that was left empty has an empty list."""
     data: Any = interaction.data or {}
     return dict(_fields(data.get("components", ())))
+
+
+def typed_prompt(interaction: discord.Interaction[Any]) -> str:
+    """Return the prompt that was typed in a modal; an empty string where there is none."""
+    return "".join(fields(interaction).get(PROMPT, ()))
 
 
 def _fields(components: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, list[str]]]:

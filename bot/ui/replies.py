@@ -136,19 +136,20 @@ async def respond_again(interaction: Interaction, store: Store, result: EnqueueR
 
 async def say(interaction: Interaction, sentence: str) -> None:
     """Say something to one member alone, whether or not they have been answered before."""
-    send: Any = interaction.response.send_message
-    if interaction.response.is_done():
-        send = interaction.followup.send
-    await send(sentence, ephemeral=True, allowed_mentions=NO_MENTIONS)
+    await _send(interaction)(sentence, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
 async def say_at_length(interaction: Interaction, sentences: str) -> None:
-    """Say to one member alone what may be longer than a message's content, up to 4,000 characters;
-    where they have not been answered before."""
+    """Say to one member alone what may be longer than a message's content, up to 4,000
+    characters."""
     layout = Layout(ui.TextDisplay(sentences))
-    await interaction.response.send_message(
-        view=layout, ephemeral=True, allowed_mentions=NO_MENTIONS
-    )
+    await _send(interaction)(view=layout, ephemeral=True, allowed_mentions=NO_MENTIONS)
+
+
+def _send(interaction: Interaction) -> Any:
+    """Return what sends the answer, or a follow-up where there is one already."""
+    is_done = interaction.response.is_done()
+    return interaction.followup.send if is_done else interaction.response.send_message
 
 
 async def _begin(interaction: Interaction, store: Store, result: EnqueueResult) -> None:

@@ -84,15 +84,15 @@ class Pause(IntEnum):
     PAUSE_AND_CANCEL = 2
 
 
-TURN = Template("sp", 0)
+TURN = Template("sp", 0, about_generation=False)
 """The select menu of pages."""
-CHOOSE = Template("sc")
+CHOOSE = Template("sc", about_generation=False)
 """A select menu that sets a :class:`Choice`."""
-SET = Template("ss", 2)
+SET = Template("ss", 2, about_generation=False)
 """A button that sets a :class:`Choice` to a number."""
-ASK = Template("sa")
+ASK = Template("sa", about_generation=False)
 """A button that opens a :class:`Form`."""
-SUBMIT = Template("sf")
+SUBMIT = Template("sf", about_generation=False)
 """A :class:`Form` that is sent."""
 
 AS_SERVER = "as_server"

@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from cachetools import LRUCache
 
-from bot.domain import Generation, Kind, State, count_ahead
+from bot.domain import Generation, HostedTile, Kind, Progress, State, count_ahead
 from bot.errors import DiscordUnavailable, MessageGone, VaryError
 from bot.store.pictures import Pictures
 from bot.store.queue import Queue
 from bot.store.workers import Workers
 from bot.worker.markers import Markers
-from bot.worker.publisher import HostedTile, Progress, Publisher
+from bot.worker.publisher import Publisher
 from bot.worker.slots import Slots
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,16 @@ from cachetools import LRUCache
 from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
 from bot.config import SOURCE_HOSTS, Settings
-from bot.domain import ErrorCode, Generation, Kind, Picture, Result, State
+from bot.domain import (
+    Delivered,
+    ErrorCode,
+    Generation,
+    HostedTile,
+    Kind,
+    Picture,
+    Result,
+    State,
+)
 from bot.errors import (
     ApiBusy,
     ApiNonsense,
@@ -42,7 +51,7 @@ from bot.store.queue import LONGEST_DELAY
 from bot.worker.breaker import CircuitBreaker
 from bot.worker.cards import Cards
 from bot.worker.markers import Markers
-from bot.worker.publisher import Delivered, HostedTile, Publisher
+from bot.worker.publisher import Publisher
 from bot.worker.slots import Slots
 
 log = logging.getLogger(__name__)

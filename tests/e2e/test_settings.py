@@ -96,6 +96,19 @@ async def refused(world: World, user: User, words: str, **more: Any) -> None:
     assert words in said(world, await world.vary(user=user, **more))
 
 
+async def test_words_typed_in_a_modal_are_given_back_wherever_they_are_refused(make):
+    async with make() as world:
+        opened = await world.press(await world.grid(), "Remix")
+        panel = await Panel.open(world)
+        artist = world.discord.add_role(world.discord.guild_id, "artist")
+        await panel.choose(2, artist)
+        sent = await world.discord.submit(opened, {"prompt": "a *long* prompt", "start": ["0"]})
+        await sent.answered()
+        assert f"<@&{artist.id}>" in said(world, sent)
+        assert "a *long* prompt" in said(world, sent)
+        assert world.state(sent) is None
+
+
 async def test_where_and_who(make):
     async with make() as world:
         discord = world.discord

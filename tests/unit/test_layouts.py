@@ -15,15 +15,18 @@ from bot import text
 from bot.domain import (
     ErrorCode,
     Generation,
+    HostedTile,
     Kind,
     Option,
+    Progress,
     Result,
     State,
 )
+from bot.errors import LimitRule
 from bot.prompts import PROMPT_LENGTH
 from bot.store.gallery import Page, Selection, Wanted
 from bot.store.live import Work
-from bot.store.quotas import Allowance, Rule
+from bot.store.quotas import Allowance
 from bot.text.markdown import units
 from bot.ui.describe import description_message
 from bot.ui.gallery import gallery_page, posted_pictures
@@ -38,7 +41,6 @@ from bot.ui.layouts import (
 )
 from bot.ui.live import work_page
 from bot.ui.media import Media
-from bot.worker.publisher import HostedTile, Progress
 from tests.unit.ledger import OPTIONS, RESULT
 
 LARGEST = 2**63 - 1
@@ -131,7 +133,7 @@ def lists(prompt: str) -> Iterator[Layout]:
     for number in (0, 1, 9):
         yield work_page(works, number, moderator=True)
     yield work_page((), 0, moderator=False)
-    allowances = [Allowance(rule, 10**9, 10**9, NOW, LARGEST) for rule in Rule]
+    allowances = [Allowance(rule, 10**9, 10**9, NOW, LARGEST) for rule in (None, *LimitRule)]
     yield help_page(None, allowances, welcome=True)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot.domain import Asker
 from bot.errors import DailyLimitReached, LimitRule
-from bot.store.quotas import Allowance, Rule
+from bot.store.quotas import Allowance
 from tests.conftest import MakeSettings
 from tests.unit.ledger import ANN, BOB, GUILD, Ledger, opened
 
@@ -78,10 +78,10 @@ async def test_what_others_use_counts_where_it_is_shared(make_settings: MakeSett
             each.rule: each.used for each in await ledger.store.quotas.allowances(asker(ledger))
         }
         assert used == {
-            Rule.USER_DAY: 0,
-            Rule.SERVER_DAY: 1,
-            Rule.TOTAL_DAY: 2,
-            Rule.USER_QUEUE: 0,
+            LimitRule.USER: 0,
+            LimitRule.SERVER: 1,
+            LimitRule.TOTAL: 2,
+            None: 0,
         }
 
 
@@ -90,13 +90,13 @@ async def test_without_limits_what_was_used_is_told(ledger: Ledger):
     await ledger.failed()
     found = await ledger.store.quotas.allowances(asker(ledger))
     assert [(each.rule, each.used, each.left) for each in found] == [
-        (Rule.USER_DAY, 1, None),
-        (Rule.USER_QUEUE, 0, 50),
+        (LimitRule.USER, 1, None),
+        (None, 0, 50),
     ]
 
 
 async def test_what_waits_or_runs_counts_until_it_is_over(ledger: Ledger):
     waiting = await ledger.queued()
-    assert (await allowance(ledger, Rule.USER_QUEUE)).left == 49
+    assert (await allowance(ledger, None)).left == 49
     await ledger.requests.cancel(asker(ledger), waiting.id, moderator=False)
-    assert (await allowance(ledger, Rule.USER_QUEUE)).left == 50
+    assert (await allowance(ledger, None)).left == 50
