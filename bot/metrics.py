@@ -31,12 +31,15 @@ _OPEN = 10_000
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
     """How the queue is: rows that wait and run, seconds since the oldest that waits was asked for
-    (0 where none waits), and workers that are alive."""
+    (0 where none waits), and workers that are alive; and what the operator has been told of the
+    account behind the API: little fast time, a refused key."""
 
     waiting: int
     running: int
     oldest: float
     workers: int
+    fast_time_low: bool = False
+    key_refused: bool = False
 
 
 class _Instruments:
@@ -90,6 +93,8 @@ class _Instruments:
         self.running = gauge("running", "Generations that run, over all processes")
         self.oldest = gauge("queue_oldest_seconds", "Age of the oldest that waits")
         self.workers = gauge("workers", "Workers that are alive, over all processes")
+        self.fast_time_low = gauge("fast_time_low", "Whether little fast time is left")
+        self.key_refused = gauge("key_refused", "Whether the API refuses the key")
         self.ready = gauge("ready", "Whether a part of this process is ready", "part")
         self.received: LRUCache[str, tuple[str, float]] = LRUCache(_OPEN)
 
@@ -213,6 +218,8 @@ def page(figures: QueueFigures | None, ready: Mapping[str, bool]) -> tuple[bytes
             _found.running: figures.running,
             _found.oldest: figures.oldest,
             _found.workers: figures.workers,
+            _found.fast_time_low: figures.fast_time_low,
+            _found.key_refused: figures.key_refused,
         }
     for gauge, value in values.items():
         gauge.set(value)

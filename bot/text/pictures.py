@@ -26,6 +26,8 @@ REMIX_TITLE = "New pictures in other words"
 VARY_TITLE = "New pictures from this one"
 START = "What to start from"
 ORIGINAL = "The original picture"
+SOURCE = "The picture it was made from"
+"""The alternative text of a source."""
 
 FAVOURITE = "⭐ It's one of your favourites now. Press ⭐ again to take it off."
 NO_FAVOURITE = "It isn't one of your favourites any more."
@@ -64,6 +66,11 @@ def tile_heading(generation: Generation) -> str:
     """Say which tile of a grid this is, or that these are all, and who asked for it."""
     what = tile_name(generation.tile) if generation.tile else "All four pictures"
     return f"**{what}** for <@{generation.user_id}>"
+
+
+def grid_alt_text(prompt: str) -> str:
+    """Return the alternative text of a grid."""
+    return cut(f"Four pictures: {prompt}", ALT_TEXT_LENGTH)
 
 
 def tile_alt_text(tile: int, prompt: str) -> str:

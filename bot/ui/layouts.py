@@ -138,7 +138,7 @@ def grid_message(
             button(DETAILS.custom_id(generation.id), words.DETAILS, emoji=words.INFORMATION),
         ]
     )
-    gallery = _gallery(generation, {grid_file: text.alt_text(generation.prompt)})
+    gallery = _gallery(generation, {grid_file: words.grid_alt_text(generation.prompt)})
     section = _section(heading, source_file, spoiler=generation.spoiler)
     return Layout(section, gallery, *(ui.ActionRow[Any](*row) for row in rows))
 
@@ -220,8 +220,10 @@ def _gallery(generation: Generation, files: Mapping[str, str]) -> ui.MediaGaller
     )
 
 
-def _section(words: str, thumbnail: str | None, *, spoiler: bool) -> ui.Item[Any]:
+def _section(shown: str, thumbnail: str | None, *, spoiler: bool) -> ui.Item[Any]:
     if thumbnail is None:
-        return ui.TextDisplay(words)
-    accessory: ui.Thumbnail[Any] = ui.Thumbnail(f"attachment://{thumbnail}", spoiler=spoiler)
-    return ui.Section(words, accessory=accessory)
+        return ui.TextDisplay(shown)
+    accessory: ui.Thumbnail[Any] = ui.Thumbnail(
+        f"attachment://{thumbnail}", description=words.SOURCE, spoiler=spoiler
+    )
+    return ui.Section(shown, accessory=accessory)

@@ -60,7 +60,7 @@ async def test_vary_posts_a_grid_with_its_source_and_its_buttons(
     assert file_of(grid, "source") == upload
     assert all(attachment.description == prompt for attachment in grid.attachments)
     (gallery,) = (part for part in grid.components if part["type"] == 12)
-    assert gallery["items"][0]["description"] == prompt
+    assert gallery["items"][0]["description"] == f"Four pictures: {prompt}"
     assert grid.pings == [str(shared.discord.alice.id)]
     assert grid.channel_id == shared.discord.channel_id
     await shared.discord.signal.until(lambda: asked.message.deleted, 5)
@@ -177,7 +177,9 @@ async def test_buttons_of_all_kinds_work_after_a_card_lost_its_own(make):
 async def test_each_click_is_counted_for_its_user(world: World):
     grid = await world.grid()
     alice, bob = world.discord.alice, world.discord.bob
-    await world.tile(await world.press(grid, "U2", alice))
+    pressed = await world.press(grid, "U2", alice)
+    await world.tile(pressed)
+    await world.becomes(pressed, "posted")
     await world.press(grid, "U2", bob)
     await world.result(await world.press(grid, "V3", bob))
     assert world.clicks(generation_of(grid)) == [

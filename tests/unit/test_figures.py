@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bot.metrics import QueueFigures
+from bot.store.account import Alert
 from tests.unit.ledger import Ledger
 
 
@@ -21,3 +22,12 @@ async def test_what_waits_runs_and_who_works_is_counted(ledger: Ledger):
     assert await ledger.store.figures.read() == QueueFigures(2, 1, 50.0, 1)
     ledger.clock.advance(timedelta(minutes=1))
     assert (await ledger.store.figures.read()).workers == 0
+
+
+async def test_what_the_operator_was_told_of_the_account_is_shown_until_it_is_over(ledger: Ledger):
+    account, figures = ledger.store.account, ledger.store.figures
+    assert await account.tell(Alert.KEY_REFUSED)
+    assert await figures.read() == QueueFigures(0, 0, 0.0, 0, key_refused=True)
+    await account.over(Alert.KEY_REFUSED)
+    assert await account.tell(Alert.FAST_TIME_LOW)
+    assert await figures.read() == QueueFigures(0, 0, 0.0, 0, fast_time_low=True)

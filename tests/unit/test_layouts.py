@@ -350,9 +350,13 @@ def test_a_grid_shows_its_picture_described_by_its_prompt_and_its_source():
     grid = grid_message(generation(result=RESULT), "grid.png", "source.png")
     (gallery,) = [c for c in components(grid) if c["type"] == 12]
     (item,) = gallery["items"]
-    assert (item["media"]["url"], item["description"]) == ("attachment://grid.png", "a cat")
+    assert (item["media"]["url"], item["description"]) == (
+        "attachment://grid.png",
+        "Four pictures: a cat",
+    )
     (thumbnail,) = [c for c in components(grid) if c["type"] == 11]
     assert thumbnail["media"]["url"] == "attachment://source.png"
+    assert thumbnail["description"] == "The picture it was made from"
 
 
 # Rows of buttons.
