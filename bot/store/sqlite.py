@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -27,12 +28,10 @@ T = TypeVar("T")
 _BUSY_TIMEOUT_MS = 500
 """Short: a member who presses is told within 3 seconds that it can't be saved."""
 
-_PRAGMAS = (
-    f"busy_timeout={_BUSY_TIMEOUT_MS}",
-    "journal_mode=WAL",
-    "synchronous=FULL",
-    "foreign_keys=ON",
-)
+_OPEN_TIME = 10.0
+"""Seconds that a start waits for other processes that start as well."""
+
+_PRAGMAS = (f"busy_timeout={_BUSY_TIMEOUT_MS}", "synchronous=FULL", "foreign_keys=ON")
 _ERRORS = (DBAPIError, sqlite3.Error, OSError)
 _BUGS = (IntegrityError, ProgrammingError, DataError)
 """What is wrong with a statement or its values, not with the database."""
@@ -59,6 +58,11 @@ class _Connection(aiosqlite.Connection):
             connection.exec_driver_sql(begin)
 
         sqlalchemy.event.listen(self._engine, "begin", on_begin)
+
+    async def set(self, pragma: str) -> None:
+        """Set a pragma, as ``name=value``."""
+        async with self.execute(f"PRAGMA {pragma}"):
+            pass
 
     async def run(self, work: Callable[[sa.Connection], T]) -> T:
         """Run ``work`` in one transaction: committed if it returns, rolled back if it raises."""
@@ -96,8 +100,10 @@ class SqliteDatabase(Database):
             for connection in (self._writer, self._reader):
                 await connection
                 for pragma in _PRAGMAS:
-                    await connection.execute(f"PRAGMA {pragma}")
+                    await connection.set(pragma)
+            await self._writer.set(f"busy_timeout={_OPEN_TIME * 1000:.0f}")
             await self._writer.run(self._prepare)
+            await self._writer.set(f"busy_timeout={_BUSY_TIMEOUT_MS}")
         except _ERRORS as error:
             await self._close()
             raise DatabaseUnusable(reason(error)) from error
@@ -171,7 +177,17 @@ def _create(path: str) -> None:
     """Create the file if need be, for its owner alone: it holds interaction tokens.
 
     aiosqlite's thread reports a failure to open to an event loop that may be closed by then, so
-    what can't be opened is found out here.
+    what can't be opened is found out here. The journal's kind is the file's, and to change it
+    SQLite waits for no other process.
     """
-    sqlite3.connect(path).close()
+    until = time.monotonic() + _OPEN_TIME
+    with closing(sqlite3.connect(path)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
     Path(path).chmod(0o600)
