@@ -6,8 +6,6 @@ import logging
 import re
 from collections.abc import Iterable
 
-from pythonjsonlogger.json import JsonFormatter
-
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _TOKEN_IN_PATH = re.compile(r"(/(?:interactions|webhooks)/\d+/)[^/?\s'\"]+")
 # What a terminal acts on, and what turns the direction of text; a line break ends a record.
@@ -52,16 +50,18 @@ def _is_about_no_endpoint(record: logging.LogRecord) -> bool:
     return "interaction endpoint URL" not in str(record.msg)
 
 
+def _json_formatter() -> logging.Formatter:
+    from pythonjsonlogger.json import JsonFormatter
+
+    return JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+
+
 def set_up_logging(level: str, form: str, secrets: Iterable[str]) -> None:
     """Send the root logger to stderr. ``form`` is ``text`` or ``json``.
 
     Libraries that print whole requests stay at INFO or above: at DEBUG they would show tokens.
     """
-    inner = (
-        JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-        if form == "json"
-        else _Text(_TEXT)
-    )
+    inner = _json_formatter() if form == "json" else _Text(_TEXT)
     handler = logging.StreamHandler()
     handler.setFormatter(_Redacting(inner, secrets))
     root = logging.getLogger()

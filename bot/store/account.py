@@ -19,14 +19,12 @@ from pydantic import TypeAdapter
 
 from bot.domain import NOBODY, AccountInfo, ErrorCode, State
 from bot.store.database import Database
-from bot.store.rows import QUEUED, RUNNING, g
+from bot.store.rows import PAUSE, PAUSED, QUEUED, RUNNING, TRUE, g
 from bot.store.tables import key_values
 
 _ASKED, _SERVED = "account.asked", "account.served"
 _STARTED, _ANSWER = "account.started", "account.answer"
 _NONE = "0"
-_PAUSED = "paused"
-_TRUE = "1"
 
 _INFO = TypeAdapter(AccountInfo)
 _TOP, _MOST = 10, 100_000
@@ -74,7 +72,6 @@ class Account:
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
-        self._is_paused = sa.select(key_values.c.value).where(key_values.c.name == _PAUSED)
 
     # What the API says of its account.
 
@@ -165,14 +162,8 @@ class Account:
 
     async def pause(self, paused: bool) -> None:
         """Let no worker begin anything, or let them go on."""
-        value = _TRUE if paused else ""
-        await self._database.write(lambda connection: _set(connection, _PAUSED, value), urgent=True)
-
-    async def paused(self) -> bool:
-        """Tell whether all work is paused."""
-        return await self._database.read(
-            lambda c: c.execute(self._is_paused).scalar_one_or_none() == _TRUE
-        )
+        value = TRUE if paused else ""
+        await self._database.write(lambda connection: _set(connection, PAUSE, value), urgent=True)
 
     # How the bot is used.
 
@@ -208,7 +199,7 @@ class Account:
                 failures=dict(failures.most_common()),
                 servers=dict(servers.most_common(_TOP)),
                 members=dict(members.most_common(_TOP)),
-                paused=connection.execute(self._is_paused).scalar_one_or_none() == _TRUE,
+                paused=connection.execute(sa.select(PAUSED)).scalar_one(),
                 database_bytes=_size(connection),
             )
 

@@ -121,7 +121,7 @@ def migrate(connection: sa.Connection) -> None:
     Alembic takes some megabytes, so it is loaded only where there is something to migrate.
     """
     if not sa.inspect(connection).get_table_names():
-        metadata.create_all(connection)
+        metadata.create_all(connection, checkfirst=False)
         connection.execute(alembic_version.insert().values(version_num=REVISION))
         return
     version = connection.execute(sa.select(alembic_version.c.version_num)).scalar_one()

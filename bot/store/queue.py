@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -15,8 +16,10 @@ from bot.store.rows import (
     HAS_PROMPT,
     LIVE,
     NEEDS_CALL,
+    PAUSED,
     QUEUED,
     RUNNING,
+    Change,
     card_done,
     change,
     count_running,
@@ -81,6 +84,8 @@ def _candidates(order: sa.Subquery) -> sa.Select[tuple[int]]:
     )
 
 
+_ID = g.id == sa.bindparam("generation")
+_DELIVERED = ("message_id", "grid_file", "source_file", "direct_id")
 _RUNNING_PROMPTS = sa.select(g.prompt).where(RUNNING, NEEDS_CALL).correlate(None)
 # Where preparing takes long, Discord limits that channel or fails it: no more of it is begun.
 _SLOW_CHANNELS = (
@@ -97,6 +102,11 @@ _CALLS = _candidates(CALL_ORDER).where(
     g.channel_id.not_in(_SLOW_CHANNELS), sa.bindparam("places") > _BUSY_PLACES
 )
 _CALLS_OF_OTHER_PROMPTS = _CALLS.where(sa.or_(~HAS_PROMPT, g.prompt.not_in(_RUNNING_PROMPTS)))
+_LOOK = sa.select(
+    PAUSED,
+    sa.exists().where(QUEUED, NEEDS_CALL),
+    sa.exists().where(QUEUED, sa.not_(NEEDS_CALL)),
+)
 _HELD_UP = sa.select(g.id).where(QUEUED, NEEDS_CALL, HAS_PROMPT, g.prompt.in_(_RUNNING_PROMPTS))
 _OTHERS = _candidates(queue_order(sa.not_(NEEDS_CALL), sa.not_(IS_CALL))).where(
     g.channel_id.not_in(sa.bindparam("busy", expanding=True))
@@ -127,9 +137,44 @@ _CLAIM_CALL_OF_OTHER_PROMPT = _claim(_CALLS_OF_OTHER_PROMPTS)
 _CLAIM_OTHERS = _claim(_OTHERS)
 
 
+class Outlook(NamedTuple):
+    """Whether all work is ``paused``, and whether any ``calls`` wait, or ``others`` that need no
+    call."""
+
+    paused: bool
+    calls: bool
+    others: bool
+
+
+def _given(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name)
+
+
+class _Statements:
+    """What one worker does with each generation that it owns."""
+
+    def __init__(self, worker: str) -> None:
+        mine = (_ID, RUNNING, g.worker == worker)
+        # Without itself: the database may have committed this once without saying so.
+        others = sa.select(sa.func.count()).where(_CALLED, sa.not_(_ID)).correlate(None)
+        free = others.scalar_subquery() < _given("places")
+        now = _given("now")
+        over: dict[str, Any] = {"finished_at": now, "card_due": True}
+        told = {name: _given(f"its_{name}") for name in _DELIVERED}
+        unseen = sa.case((g.result.is_(None), State.CANCELLED), else_=State.UNDELIVERED)
+
+        self.owned = sa.select(*COLUMNS).where(*mine)
+        self.cards_due = sa.select(*COLUMNS).where(g.card_due, g.worker == worker)
+        self.start_call = Change(*mine, free, called_at=now)
+        self.keep_result = Change(*mine, result=_given("answer"))
+        self.posted = Change(*mine, state=State.POSTED, **told, **over)
+        self.failed = Change(*mine, state=_given("new_state"), error=_given("why"), **over)
+        self.unseen = Change(*mine, state=unseen, **over)
+
+
 class Queue:
     """A worker's transactions, under its own name. Each raises :class:`StoreUnavailable`; those
-    that change a row return whether this worker still owned it."""
+    that change a row return it, if this worker still owned it."""
 
     def __init__(
         self,
@@ -141,6 +186,7 @@ class Queue:
         self._clock = clock
         self._workers = workers
         self._worker = workers.name
+        self._statements = _Statements(workers.name)
 
     # What is read.
 
@@ -190,6 +236,12 @@ class Queue:
 
     # What is claimed.
 
+    async def look(self) -> Outlook:
+        """Tell whether there is anything to claim: that costs a fraction of claiming nothing."""
+        return await self._database.read(
+            lambda connection: Outlook(*connection.execute(_LOOK).one())
+        )
+
     async def claim_call(self, concurrency: int, *, equal_prompts: bool) -> Generation | None:
         """Take the next generation whose turn it is to call the API, if one may.
 
@@ -228,28 +280,20 @@ class Queue:
     async def start_call(self, generation_id: int, concurrency: int) -> bool:
         """Record that the API is about to be called, if a place is free: what comes of the call is
         unknown from here on, until there is an answer."""
-        # Without itself: the database may have committed this once without saying so.
-        others = sa.select(sa.func.count()).where(_CALLED, g.id != generation_id).correlate(None)
-        free = others.scalar_subquery() < concurrency
-        values = {"called_at": self._clock()}
-        started = await self._database.write(
-            lambda connection: change(
-                connection, g.id == generation_id, self._mine(), free, **values
-            ),
-            lock=Lock.CLAIMS,
-        )
-        return bool(started)
+        query, values = self._statements.start_call, {"now": self._clock(), "places": concurrency}
+        return bool(await self._change(query, generation_id, lock=Lock.CLAIMS, **values))
 
     # What is owned.
 
-    async def owns(self, generation_id: int) -> bool:
-        """Tell whether this worker still owns a running generation; if so, for a lease more."""
-        query = sa.select(g.id).where(g.id == generation_id, self._mine())
+    async def owned(self, generation_id: int) -> Generation | None:
+        """Return a running generation as it is now, if this worker owns it still, and does so for
+        a lease more."""
 
-        def check(connection: sa.Connection) -> bool:
+        def check(connection: sa.Connection) -> Generation | None:
             # First: whoever takes over what is owned waits for this, or has done so.
             self._workers.renew(connection)
-            return connection.execute(query).first() is not None
+            found = fetch(connection, self._statements.owned, generation=generation_id)
+            return next(iter(found), None)
 
         return await self._database.write(check, lock=None)
 
@@ -301,7 +345,7 @@ class Queue:
 
     # What came of it.
 
-    async def keep_result(self, generation_id: int, result: Result) -> bool:
+    async def keep_result(self, generation_id: int, result: Result) -> Generation | None:
         """Keep what the API answered: from here on the generation is paid for.
 
         Where the row was taken for interrupted meanwhile, it is queued to be delivered.
@@ -315,17 +359,12 @@ class Queue:
         )
         revived = {"state": State.QUEUED, "finished_at": None, "card_due": False, "worker": None}
 
-        if await self._write(g.id == generation_id, self._mine(), **values):
-            return True
+        query = self._statements.keep_result
+        if kept := await self._change(query, generation_id, answer=values["result"]):
+            return kept
         # Under the lock under which somebody tries again.
         await self._database.write(lambda connection: change(connection, lost, **values, **revived))
-        return False
-
-    async def set_aside(self, generation_id: int) -> bool:
-        """Keep a result to be fetched if its asker has discarded it; tell whether that was so."""
-        values = {"state": State.UNDELIVERED, "finished_at": self._clock(), "card_due": True}
-        mine = sa.and_(g.id == generation_id, self._mine(), g.discarded)
-        return bool(await self._write(mine, **values))
+        return None
 
     async def requeue(self, generation_id: int, not_before: datetime, *, attempts: int) -> bool:
         """Put a generation back into the queue, for nothing before ``not_before``."""
@@ -348,35 +387,38 @@ class Queue:
         grid_file: str | None,
         source_file: str | None,
         direct_id: int | None = None,
-    ) -> bool:
+    ) -> Generation | None:
         """Record that the result is the message ``message_id``, in the direct messages
         ``direct_id`` if they hold it, and its attachments' names."""
-        return await self._end(
-            generation_id,
-            state=State.POSTED,
-            message_id=message_id,
-            grid_file=grid_file,
-            source_file=source_file,
-            direct_id=direct_id,
-        )
+        told = dict(zip(_DELIVERED, (message_id, grid_file, source_file, direct_id), strict=True))
+        values = {f"its_{name}": value for name, value in told.items()}
+        return await self._end(self._statements.posted, generation_id, **values)
 
-    async def failed(self, generation_id: int, state: State, error: ErrorCode) -> bool:
+    async def failed(self, generation_id: int, state: State, error: ErrorCode) -> Generation | None:
         """Record that a generation failed, or that its result could not be delivered."""
-        return await self._end(generation_id, state=state, error=error)
+        query = self._statements.failed
+        return await self._end(query, generation_id, new_state=state, why=error)
 
-    async def unseen(self, generation_id: int) -> bool:
-        """Record that the asker can't see a generation: it is cancelled, or undelivered where its
-        result is there."""
-        state = sa.case((g.result.is_(None), State.CANCELLED), else_=State.UNDELIVERED)
-        return await self._end(generation_id, state=state)
+    async def unseen(self, generation_id: int) -> Generation | None:
+        """Record that the asker can't or doesn't want to see a generation: it is cancelled, or
+        undelivered where its result is there."""
+        return await self._end(self._statements.unseen, generation_id)
 
-    async def _end(self, generation_id: int, **values: object) -> bool:
-        values |= {"finished_at": self._clock(), "card_due": True}
-        return bool(await self._write(g.id == generation_id, self._mine(), **values))
+    async def _end(self, query: Change, generation_id: int, **values: Any) -> Generation | None:
+        return await self._change(query, generation_id, now=self._clock(), **values)
+
+    async def _change(
+        self, query: Change, generation_id: int, *, lock: Lock | None = None, **values: Any
+    ) -> Generation | None:
+        """Change a generation that this worker owns; return it as it is then, if it does."""
+        changed = await self._database.write(
+            lambda connection: query.run(connection, generation=generation_id, **values), lock=lock
+        )
+        return next(iter(changed), None)
 
     async def cards_due(self) -> list[Generation]:
         """Return what is over, but whose card doesn't show it yet and is this worker's to edit."""
-        query = sa.select(*COLUMNS).where(g.card_due, g.worker == self._worker)
+        query = self._statements.cards_due
         return await self._database.read(lambda connection: fetch(connection, query))
 
     async def card_done(self, ids: Iterable[int], *, deleted: bool = False) -> None:

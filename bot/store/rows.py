@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from bot import metrics
 from bot.domain import Generation, Kind, Result, State
 from bot.store.outbox import note_deletions, note_ends
-from bot.store.tables import IS_CALL, POSTED_CALL, favourites, generations
+from bot.store.tables import IS_CALL, POSTED_CALL, favourites, generations, key_values
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,10 @@ QUEUED = g.state == State.QUEUED
 RUNNING = g.state == State.RUNNING
 NEEDS_CALL = sa.and_(IS_CALL, g.result.is_(None))
 """Whether a call of the API is still to be made (:attr:`bot.domain.Generation.needs_call`)."""
+
+PAUSE, TRUE = "paused", "1"
+PAUSED = sa.exists().where(key_values.c.name == PAUSE, key_values.c.value == TRUE)
+"""Whether the operator has paused all work."""
 
 HAS_PROMPT = g.kind != Kind.DESCRIBE
 """Whether such work is told apart by its prompt at the API."""
@@ -65,17 +69,31 @@ def get(connection: sa.Connection, ids: Collection[int]) -> dict[int, Generation
     return {generation.id: generation for generation in found}
 
 
+class Change:
+    """Sets ``values`` in some rows; logs their new state if that is among them, also in the logs
+    of their servers. Both may hold parameters, which are given when it is run.
+
+    What is done for every generation is built once: building takes five times as long as running.
+    """
+
+    def __init__(self, *where: sa.ColumnElement[bool], **values: object) -> None:
+        self._query = generations.update().where(*where).values(**values).returning(*COLUMNS)
+        self._sets_state = "state" in values
+
+    def run(self, connection: sa.Connection, **parameters: object) -> list[Generation]:
+        """Set them, and return the rows that were changed."""
+        changed = fetch(connection, self._query, **parameters)
+        if self._sets_state:
+            log_states(changed)
+            note_ends(connection, [generation.id for generation in changed])
+        return changed
+
+
 def change(
     connection: sa.Connection, *where: sa.ColumnElement[bool], **values: object
 ) -> list[Generation]:
-    """Set ``values`` in some rows; log their new state if that is among them, also in the logs of
-    their servers."""
-    query = generations.update().where(*where).values(**values).returning(*COLUMNS)
-    changed = fetch(connection, query)
-    if "state" in values:
-        log_states(changed)
-        note_ends(connection, [generation.id for generation in changed])
-    return changed
+    """Build and run a :class:`Change`."""
+    return Change(*where, **values).run(connection)
 
 
 def mark_deleted(
@@ -106,9 +124,12 @@ def card_done(connection: sa.Connection, ids: Collection[int], *, deleted: bool 
     Or, of ``deleted`` ones, that their messages are gone: a result that is deleted while its card
     is being removed has its own message removed next.
     """
-    values = {"card_due": False, "token": None, "worker": None}
-    same = g.deleted_at.is_not(None) if deleted else g.deleted_at.is_(None)
-    change(connection, g.id.in_(list(ids)), g.card_due, same, **values)
+    (_DELETED_CARD_DONE if deleted else _CARD_DONE).run(connection, ids=list(ids))
+
+
+_SHOWN = {"card_due": False, "token": None, "worker": None}
+_CARD_DONE = Change(among(g.id, "ids"), g.card_due, g.deleted_at.is_(None), **_SHOWN)
+_DELETED_CARD_DONE = Change(among(g.id, "ids"), g.card_due, g.deleted_at.is_not(None), **_SHOWN)
 
 
 _RECENT = (

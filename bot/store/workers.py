@@ -20,6 +20,9 @@ LEASE = timedelta(seconds=10)
 
 w = workers.c
 REGISTERED = sa.select(w.name)
+_OLDEST = (
+    sa.select(w.name).where(w.alive_until >= sa.bindparam("now")).order_by(w.since, w.name).limit(1)
+)
 
 
 class Workers:
@@ -34,6 +37,8 @@ class Workers:
         self.joined = False
         """Whether it has been known once, and didn't leave since."""
         self._mine = w.name == self.name
+        self._until = sa.select(w.alive_until).where(self._mine).with_for_update()
+        self._renew = workers.update().where(self._mine).values(alive_until=sa.bindparam("until"))
         self._late: datetime | None = None
 
     async def heartbeat(self) -> None:
@@ -41,8 +46,7 @@ class Workers:
 
         def beat(connection: sa.Connection) -> bool:
             now = self.renew(connection)
-            living = sa.select(w.name).where(w.alive_until >= now).order_by(w.since, w.name)
-            return connection.execute(living.limit(1)).scalar_one() == self.name
+            return connection.execute(_OLDEST, {"now": now}).scalar_one() == self.name
 
         self.leads = await self._database.write(beat, lock=None, durable=False)
         self.joined = True
@@ -73,14 +77,13 @@ class Workers:
     def renew(self, connection: sa.Connection) -> datetime:
         """Record that this worker is alive, for a lease from now on; return the time."""
         now = self._database.now(connection)
-        query = sa.select(w.alive_until).where(self._mine).with_for_update()
-        until = connection.execute(query).scalar_one_or_none()
+        until = connection.execute(self._until).scalar_one_or_none()
         if until is None:
             self._join(connection, now)
             return now
         if until < now:
             self._late = now
-        connection.execute(workers.update().where(self._mine).values(alive_until=now + LEASE))
+        connection.execute(self._renew, {"until": now + LEASE})
         return now
 
     def bury(self, connection: sa.Connection) -> datetime:

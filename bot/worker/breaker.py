@@ -91,14 +91,16 @@ class CircuitBreaker:
         """
         await self._change(lambda _: _State())
 
-    async def succeeded(self) -> None:
-        """Note that the API took the key.
+    async def succeeded(self) -> bool:
+        """Note that the API took the key; return whether that was in doubt.
 
         Raises:
             StoreUnavailable
         """
-        if self._state is None or self._state.pause > FIRST_PAUSE:
-            await self._change(lambda state: replace(state, pause=FIRST_PAUSE))
+        if self._state is not None and self._state.pause == FIRST_PAUSE:
+            return False
+        await self._change(lambda state: replace(state, pause=FIRST_PAUSE))
+        return True
 
     async def busy(self, seconds: float) -> None:
         """Note that the API asks to be left alone for some seconds.

@@ -15,6 +15,7 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
 
 from bot.config import SOURCE_HOSTS, Settings
 from bot.domain import (
+    NOBODY,
     Delivered,
     ErrorCode,
     Generation,
@@ -98,7 +99,20 @@ class _Lost(Exception):
 
 
 class _Unseen(Exception):
-    """The asker was not answered, so they see nothing of the generation."""
+    """The asker sees nothing of the generation: they were not answered, or discarded it."""
+
+
+def _check(generation: Generation | None) -> None:
+    """Go on with a generation that this worker owns still, as it is now in the ledger.
+
+    Raises:
+        _Lost: it is another's, or its member has deleted their data.
+        _Unseen: it was discarded.
+    """
+    if generation is None or generation.user_id == NOBODY:
+        raise _Lost
+    if generation.discarded:
+        raise _Unseen
 
 
 class Jobs:
@@ -150,8 +164,9 @@ class Jobs:
             if generation.card_id is None:
                 generation = await self._seen(generation)
             await self._handlers[generation.kind](generation)
+            return
         except _Unseen:
-            log.warning("generation %s: its asker can't see it", generation.id)
+            log.info("generation %s: its asker doesn't see it", generation.id)
             await self._saved(self._queue.unseen, generation.id)
         except _Lost:
             log.warning("generation %s belongs to another worker by now; left to it", generation.id)
@@ -204,17 +219,14 @@ class Jobs:
         """Call the API, if that wasn't done before, and ``post`` what it answered with a picture
         of what it was made from."""
         thumbnail = None
-        if generation.discarded and generation.needs_call:
-            await self._saved(self._queue.unseen, generation.id)
-            return
+        if generation.discarded:
+            raise _Unseen
         if generation.needs_call:
             self._cards.running(generation)
             source = await self._prepare(generation)
             thumbnail = source.thumbnail
             generation = await self._call(source.generation, source.link)
             self._cards.stopped(generation.id)
-        if await self._saved(self._queue.set_aside, generation.id):
-            return
         async with self._posting.slot(generation.channel_id):
             delivered = await self._find(generation)
             if delivered is None:
@@ -379,15 +391,15 @@ class Jobs:
                 if await self._saved(self._store.account.tell, Alert.KEY_REFUSED):
                     await self._publisher.warn_of_refused_key()
             raise
-        await self._saved(self._breaker.succeeded)
+        if await self._saved(self._breaker.succeeded):
+            await self._saved(self._store.account.over, Alert.KEY_REFUSED)
         if not matches(answer.content, generation.prompt):
             await self._saved(self._markers.mixed_up)
             raise ApiNonsense("the answer's content is that of another prompt")
-        if not await self._saved(self._queue.keep_result, generation.id, answer.result):
-            raise _Lost
-        await self._saved(self._store.account.over, Alert.KEY_REFUSED)
+        kept = await self._saved(self._queue.keep_result, generation.id, answer.result)
         await self._saved(self._markers.answered, answer.content, generation.prompt)
         self._store.changed.set()
+        _check(kept)
         return replace(generation, result=answer.result)
 
     async def _ask(self, generation: Generation, link: str) -> Answer:
@@ -487,10 +499,7 @@ class Jobs:
         return await upload(last)
 
     async def _check_owned(self, generation: Generation) -> None:
-        if not await self._saved(self._queue.owns, generation.id):
-            raise _Lost
-        if await self._saved(self._store.privacy.is_nameless, generation.id):
-            raise _Lost  # Its member has deleted their data: nothing more is posted of it.
+        _check(await self._saved(self._queue.owned, generation.id))
 
     async def _drop_nameless(self, generation: Generation) -> None:
         """Forget what came of a generation whose member has deleted their data meanwhile."""
@@ -501,7 +510,7 @@ class Jobs:
             log.warning("generation %s: what came of it can't be dropped", generation.id)
 
     async def _posted(self, generation: Generation, delivered: Delivered) -> None:
-        await self._saved(
+        posted = await self._saved(
             self._queue.posted,
             generation.id,
             delivered.message_id,
@@ -509,7 +518,7 @@ class Jobs:
             delivered.source_file,
             delivered.direct_id,
         )
-        if await self._saved(self._store.privacy.is_nameless, generation.id):
+        if posted and posted.user_id == NOBODY:
             # It was posted just as its member deleted their data.
             drop = self._store.privacy.drop
             place = delivered.direct_id or generation.channel_id

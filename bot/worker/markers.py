@@ -97,7 +97,6 @@ class Markers:
 
     async def _save(self, **changes: object) -> None:
         before = self.equal_prompts
-        await self.load()
         if self._state.changed(**changes) != self._state:
             text = await self._values.change(
                 _NAME, lambda text: _State.load(text).changed(**changes).dump()

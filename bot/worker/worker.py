@@ -16,6 +16,7 @@ from bot.errors import DatabaseUnusable, StoreUnavailable
 from bot.genart import GenArt
 from bot.images import Images
 from bot.store import Store
+from bot.store.account import Alert
 from bot.store.queue import PREPARE_TIME
 from bot.worker.account import AccountWatch
 from bot.worker.breaker import CircuitBreaker
@@ -33,7 +34,8 @@ POLL = 2.0
 """Seconds after which the ledger is asked without being woken: for rows that become due, and for
 those that another process wrote."""
 
-_CARDS_PERIOD, _REMOVALS_PERIOD, _PURGE_PERIOD = 1.0, 5.0, 24 * 3_600.0
+_CARDS_PERIOD, _REMOVALS_PERIOD = 1.0, 5.0
+_TOKENS_PERIOD, _PURGE_PERIOD = 30.0, 24 * 3_600.0
 _LAST_EDITS = 2.0
 """Seconds that the last edits of cards get when the worker ends."""
 
@@ -133,6 +135,7 @@ class Worker:
                 (POLL, self._claim, self._store.changed),
                 (POLL, self._maintain, None),
                 (_CARDS_PERIOD, self._cards.refresh, self._cards.changed),
+                (_TOKENS_PERIOD, self._leading(self._queue.forget_tokens), None),
                 (_PURGE_PERIOD, self._leading(self._store.retention.purge), None),
                 (POLL, self._leading(self._account.work), None),
                 (_REMOVALS_PERIOD, self._leading(self._removals.work), None),
@@ -141,12 +144,12 @@ class Worker:
                 loops.create_task(_repeat(seconds, work, wake))
 
     async def _maintain(self) -> None:
-        """Show that this worker lives, take over what dead ones owned, learn what others learned,
-        forget what expired."""
+        """Show that this worker lives, take over what dead ones owned, learn what others know."""
         workers = self._store.workers
         await workers.heartbeat()
         if not self._joined and not await workers.are_others():
             await self._breaker.reset()
+            await self._store.account.over(Alert.KEY_REFUSED)
         self._joined = True
         before = self._breaker.places
         await self._breaker.load()
@@ -156,8 +159,6 @@ class Worker:
             self._store.changed.set()
         if took:
             self._cards.changed.set()
-        if workers.leads:
-            await self._queue.forget_tokens()
 
     def _leading(
         self, work: Callable[[], Coroutine[Any, Any, None]]
@@ -171,23 +172,38 @@ class Worker:
         return lead
 
     async def _claim(self) -> None:
-        self._cards.paused = await self._store.account.paused()
-        if self._cards.paused:
+        outlook = await self._queue.look()
+        self._cards.paused = outlook.paused
+        if outlook.paused:
             return
         if self._unsure:
             await self._queue.give_back([generation.id for generation in self._tasks.values()])
             self._unsure = False
+            outlook = await self._queue.look()
         try:
-            await self._claim_all()
+            if outlook.others:
+                await self._claim_others()
+            if outlook.calls:
+                await self._claim_calls()
         except StoreUnavailable:
             # It may have been committed all the same.
             self._unsure = True
             raise
 
-    async def _claim_all(self) -> None:
-        while not self._closing and (others := await self._claim_others()):
-            for generation in others:
+    async def _claim_others(self) -> None:
+        while not self._closing:
+            others = [g for g in self._tasks.values() if not g.needs_call]
+            if len(others) >= _OTHERS:
+                break
+            channels = Counter(generation.channel_id for generation in others)
+            busy = [channel for channel, number in channels.items() if number >= _OTHERS_EACH]
+            claimed = await self._queue.claim_others(busy, _OTHERS_EACH)
+            if not claimed:
+                break
+            for generation in claimed:
                 self._start(generation)
+
+    async def _claim_calls(self) -> None:
         while not self._closing and (places := self._breaker.places):
             equal_prompts = self._markers.equal_prompts
             generation = await self._queue.claim_call(places, equal_prompts=equal_prompts)
@@ -197,14 +213,6 @@ class Worker:
             # If it isn't prepared by then, its place is another's.
             after = PREPARE_TIME.total_seconds()
             asyncio.get_running_loop().call_later(after, self._store.changed.set)
-
-    async def _claim_others(self) -> list[Generation]:
-        others = [g for g in self._tasks.values() if not g.needs_call]
-        if len(others) >= _OTHERS:
-            return []
-        channels = Counter(generation.channel_id for generation in others)
-        busy = [channel for channel, number in channels.items() if number >= _OTHERS_EACH]
-        return await self._queue.claim_others(busy, _OTHERS_EACH)
 
     def _start(self, generation: Generation) -> None:
         task = asyncio.create_task(self._jobs.run(generation))

@@ -156,7 +156,7 @@ async def test_exactly_one_takes_over_what_a_dead_worker_owned(make_settings: Ma
         cards = [await w.queue.cards_due() for w in workers]
         assert [g.id for due in cards for g in due] == [calling.id]
         assert (await dead.get(prepared)).attempts == 1
-        assert not await dead.queue.owns(prepared.id)
+        assert not await dead.queue.owned(prepared.id)
 
 
 async def test_a_paused_worker_that_is_back_in_time_keeps_its_rows(make_settings: MakeSettings):
@@ -164,8 +164,10 @@ async def test_a_paused_worker_that_is_back_in_time_keeps_its_rows(make_settings
     async with processes(make_settings, 2) as (paused, other):
         generation = await paused.called()
         paused.clock.advance(LEASE * 1.1)
-        owns, took = await asyncio.gather(paused.queue.owns(generation.id), other.queue.take_over())
-        assert owns is not took
+        owns, took = await asyncio.gather(
+            paused.queue.owned(generation.id), other.queue.take_over()
+        )
+        assert bool(owns) is not took
         state = State.RUNNING if owns else State.INTERRUPTED
         assert await paused.states(generation) == [state]
 

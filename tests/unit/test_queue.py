@@ -47,6 +47,28 @@ async def undelivered_again(ledger: Ledger, user_id: int) -> Generation:
 # What is claimed, and in which order.
 
 
+async def test_a_look_tells_what_there_is_to_claim(ledger: Ledger):
+    grid = await ledger.posted()
+    assert await ledger.queue.look() == (False, False, False)
+    await ledger.queued()
+    assert await ledger.queue.look() == (False, True, False)
+    await ledger.answered(await ledger.requests.press(ledger.click(grid, U2)))
+    assert await ledger.queue.look() == (False, True, True)
+    await ledger.store.account.pause(True)
+    assert (await ledger.queue.look()).paused
+
+
+async def test_what_is_owned_is_told_as_it_is_by_now(ledger: Ledger):
+    generation = await ledger.called()
+    click = ledger.click(generation, U1)
+    await ledger.requests.discard(click, moderator=False)
+    kept = await ledger.queue.keep_result(generation.id, RESULT)
+    assert kept is not None
+    assert kept.discarded
+    owned = await ledger.queue.owned(generation.id)
+    assert owned == await ledger.get(generation)
+
+
 async def test_a_generation_comes_back_as_it_was_kept(ledger: Ledger):
     generation = await ledger.posted()
     assert generation.result == RESULT
@@ -284,16 +306,16 @@ async def test_a_worker_knows_that_it_owns_nothing_any_more_after_a_takeover(
     make_settings: MakeSettings, ledger: Ledger
 ):
     generation = await paid(ledger)
-    assert await ledger.queue.owns(generation.id)
-    assert not await ledger.queue.owns(77)
+    assert await ledger.queue.owned(generation.id)
+    assert not await ledger.queue.owned(77)
     async with other_worker(make_settings, ledger) as other:
-        assert not await other.queue.owns(generation.id)
+        assert not await other.queue.owned(generation.id)
         ledger.clock.advance(LEASE + SECOND)
         await other.queue.take_over()
-        assert not await ledger.queue.owns(generation.id)
+        assert not await ledger.queue.owned(generation.id)
         assert await other.others() == [generation.id]
-        assert not await ledger.queue.owns(generation.id)
-        assert await other.queue.owns(generation.id)
+        assert not await ledger.queue.owned(generation.id)
+        assert await other.queue.owned(generation.id)
 
 
 async def test_a_worker_that_checks_what_it_owns_keeps_it_for_a_lease(
@@ -301,7 +323,7 @@ async def test_a_worker_that_checks_what_it_owns_keeps_it_for_a_lease(
 ):
     generation = await paid(ledger)
     ledger.clock.advance(LEASE - SECOND)
-    assert await ledger.queue.owns(generation.id)
+    assert await ledger.queue.owned(generation.id)
     ledger.clock.advance(LEASE - SECOND)
     async with other_worker(make_settings, ledger) as other:
         assert not await other.queue.take_over()

@@ -440,7 +440,7 @@ async def test_only_what_is_asked_of_the_api_can_be_discarded(ledger: Ledger):
     assert (await discard(running, BOB, moderator=True)).discarded
     assert await ledger.queue.start_call(running.id, 9)
     assert await ledger.queue.keep_result(running.id, RESULT)
-    assert await ledger.queue.set_aside(running.id)
+    assert await ledger.queue.unseen(running.id)
     assert await ledger.states(running) == [State.UNDELIVERED]
     with pytest.raises(TooLate):
         await discard(running, ANN)

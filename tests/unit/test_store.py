@@ -400,7 +400,7 @@ async def favourite(ledger: Ledger) -> None:
 
 async def maintain(ledger: Ledger) -> None:
     await ledger.store.workers.heartbeat()
-    await ledger.queue.owns(1000)
+    await ledger.queue.owned(1000)
     await ledger.queue.take_over()
     await ledger.queue.release()
     await ledger.queue.forget_tokens()
