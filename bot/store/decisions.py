@@ -6,16 +6,14 @@ writes the new rows together: a press in a burst costs a fraction of a statement
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Sequence
+from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from bot.domain import (
-    ALL_FOUR,
     NOBODY,
     SOURCE,
     Asker,
@@ -23,7 +21,6 @@ from bot.domain import (
     Generation,
     Kind,
     NewGeneration,
-    Outcome,
     State,
     count_ahead,
     file_named,
@@ -41,49 +38,30 @@ from bot.errors import (
 )
 from bot.policy import NO_POLICY, Policy
 from bot.prompts import clean_prompt
+from bot.store import asked
 from bot.store.admission import Admission, Limits, is_in_time
+from bot.store.asked import EnqueueResult
 from bot.store.policies import read_policies
+from bot.store.recording import ANSWER_TIME, cancel_rows, insert_new, record_answers, record_clicks
 from bot.store.rows import (
     CALL_PLACES,
     COLUMNS,
     COUNTED_STATES,
     LIVE,
-    NEEDS_CALL,
-    QUEUED,
-    RUNNING,
     among,
     change,
     count_running,
-    dump_result,
     fetch,
     g,
     get,
-    log_states,
     mark_deleted,
 )
-from bot.store.tables import POSTED_TILE, clicks, generations
-
-log = logging.getLogger(__name__)
-
-ANSWER_TIME = timedelta(seconds=8)
-"""How long a new row waits for the front to record its answer before a worker looks for that, and
-a cancelled one before a worker shows on its card what the front couldn't. Longer than the front
-takes for both (``bot/ui/replies.py``)."""
-
-AT_ONCE = datetime(2015, 1, 1, tzinfo=UTC)
-"""The time before which nothing waits, whatever is done to the machine's clock."""
-
+from bot.store.tables import POSTED_TILE, generations
 
 _LIVE_OF_USERS = sa.select(g.id, g.user_id, g.parent_id, g.kind, g.tile).where(
     LIVE, among(g.user_id, "users")
 )
 _RETRIES = sa.select(g.retry_of, g.id).where(among(g.retry_of, "old"), g.state.in_(COUNTED_STATES))
-_SEEN_CLICKS = sa.select(clicks.c.id).where(among(clicks.c.id, "ids"))
-_ANSWERED = (
-    generations.update()
-    .where(g.id == sa.bindparam("generation"))
-    .values(card_id=sa.bindparam("card"), not_before=AT_ONCE)
-)
 
 
 def _posted_tiles() -> sa.Select[Any]:
@@ -104,96 +82,6 @@ def _posted_tiles() -> sa.Select[Any]:
 _TILES = _posted_tiles()
 
 
-@dataclass(frozen=True, slots=True)
-class EnqueueResult:
-    """What became of a request: the new generation and how many are ``ahead`` of it in the queue
-    (``None`` where it needs no call), or (``repeated``) the one that there is already."""
-
-    generation: Generation
-    ahead: int | None = None
-    repeated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Somebody asks again for a generation that failed. With a ``label`` it is a press of the
-    button that shows it, and recorded as a click."""
-
-    asker: Asker
-    generation_id: int
-    label: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Somebody takes a generation out of the queue; a ``moderator`` may do so with anybody's.
-    ``label`` is as with :class:`Retry`."""
-
-    asker: Asker
-    generation_id: int
-    moderator: bool
-    label: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Remix:
-    """Somebody asks for a new grid with the words ``prompt``, from the source of a grid, from its
-    ``tile`` 1 to 4, or from a tile on its own. Unchanged words mean a reroll or a variation.
-
-    ``click`` says who and where; it is no press, so it isn't recorded.
-    """
-
-    click: Click
-    prompt: str
-    tile: int
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """A user asks for their oldest undelivered result, here."""
-
-    asker: Asker
-
-
-@dataclass(frozen=True, slots=True)
-class Remake:
-    """A click was answered with a link to ``repeated``, whose message has been deleted since."""
-
-    click: Click
-    repeated: int
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """Somebody presses a button that is no option of the API's. ``act`` does what it stands for,
-    in the transaction that records the click; where it raises a :class:`Refused`, it has written
-    nothing. ``anywhere``: the button also stands on messages in other places than its result.
-    ``posted``: the button stands on the result itself, which so is posted."""
-
-    click: Click
-    act: Callable[[sa.Connection, Generation], Any]
-    anywhere: bool = False
-    posted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Somebody presses a button that only shows something; whatever it is about, it is recorded."""
-
-    click: Click
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The asker sees the card ``card_id``, or (``None``) doesn't see any answer."""
-
-    generation_id: int
-    card_id: int | None
-
-
-Request = NewGeneration | Click | Remix | Act | Note | Retry | Cancel | Fetch | Remake | Answered
-
-
 class Transaction:
     """One batch in one transaction. ``known`` holds every generation that the batch names;
     ``governed`` servers have settings of their own, which are read."""
@@ -203,7 +91,7 @@ class Transaction:
         connection: sa.Connection,
         limits: Limits,
         now: datetime,
-        requests: Sequence[Request],
+        requests: Sequence[asked.Request],
         governed: Collection[int] = (),
     ) -> None:
         self.connection = connection
@@ -221,11 +109,12 @@ class Transaction:
 
     def run(self) -> list[Any]:
         """Return a result or an error for each request."""
-        self._answered([r for r in self.requests if isinstance(r, Answered)])
+        answers = [request for request in self.requests if isinstance(request, asked.Answered)]
+        record_answers(self.connection, self.now, answers)
         self._load()
         results = [self._decide(request) for request in self.requests]
-        self._insert()
-        self._record_clicks(results)
+        insert_new(self.connection, self.now, self.new)
+        record_clicks(self.connection, self.now, self.requests, results)
         ahead = self._ahead()
         return [
             replace(result, ahead=ahead.get(result.generation.id))
@@ -247,19 +136,19 @@ class Transaction:
             match request:
                 case NewGeneration():
                     named |= {request.asker.interaction_id, request.parent_id or 0}
-                case Click() | Remake() | Remix():
+                case Click() | asked.Remake() | asked.Remix():
                     click = request if isinstance(request, Click) else request.click
                     named |= {click.asker.interaction_id, click.generation_id}
                     users.add(click.asker.user_id)
                     grids.add(click.generation_id)
-                case Act():
+                case asked.Act():
                     named.add(request.click.generation_id)
-                case Retry():
+                case asked.Retry():
                     named |= {request.asker.interaction_id, request.generation_id}
                     old.add(request.generation_id)
-                case Cancel():
+                case asked.Cancel():
                     named.add(request.generation_id)
-                case Fetch() | Note() | Answered():
+                case asked.Fetch() | asked.Note() | asked.Answered():
                     pass
         if named:
             self.known = get(self.connection, named)
@@ -278,7 +167,7 @@ class Transaction:
     def admission(self) -> Admission:
         """The counts that limits go by, read when the first request needs them."""
         if self._admission is None:
-            users = {asker.user_id for asker in map(_asking, self.requests) if asker}
+            users = {asker.user_id for asker in map(asked.who_asks, self.requests) if asker}
             self._admission = Admission(
                 self.connection, self.limits, self.policies, users, self.now
             )
@@ -288,9 +177,9 @@ class Transaction:
         """Return the servers of this batch whose owners chose something."""
         guilds: set[int | None] = set()
         for request in self.requests:
-            if isinstance(request, Remake | Remix | Act | Note):
+            if isinstance(request, asked.Remake | asked.Remix | asked.Act | asked.Note):
                 guilds.add(request.click.asker.guild_id)
-            elif not isinstance(request, Answered):
+            elif not isinstance(request, asked.Answered):
                 guilds.add(request.asker.guild_id)
         return {guild_id for guild_id in guilds if guild_id and guild_id in self.governed}
 
@@ -304,7 +193,7 @@ class Transaction:
 
     # What is decided.
 
-    def _decide(self, request: Request) -> Any:
+    def _decide(self, request: asked.Request) -> Any:
         try:
             match request:
                 case NewGeneration():
@@ -312,19 +201,19 @@ class Transaction:
                     return self._enqueue(self._with_source(request))
                 case Click():
                     return self._press(request)
-                case Remix():
+                case asked.Remix():
                     return self._remix(request)
-                case Remake():
+                case asked.Remake():
                     return self._remake(request)
-                case Act():
+                case asked.Act():
                     return self._act(request)
-                case Retry():
+                case asked.Retry():
                     return self._retry(request)
-                case Cancel():
+                case asked.Cancel():
                     return self._cancel(request)
-                case Fetch():
+                case asked.Fetch():
                     return self._fetch(request.asker)
-                case Note() | Answered():
+                case asked.Note() | asked.Answered():
                     return None
         except Refused as error:
             return error
@@ -399,7 +288,7 @@ class Transaction:
             return EnqueueResult(known, repeated=True)
         parent = self._named(click.generation_id, click.asker)
         self._check_presser(click.asker, parent)
-        kind, tile = _asked_by(click, parent)
+        kind, tile = asked.kind_and_tile(click, parent)
         return self._make(click, self._posted(parent, click), kind, tile)
 
     def _make(self, click: Click, parent: Generation, kind: Kind, tile: int) -> EnqueueResult:
@@ -414,9 +303,9 @@ class Transaction:
             others = found.direct_id is not None and found.user_id != click.asker.user_id
             if not ((found.is_fleeting or others) and found.state is State.POSTED):
                 return EnqueueResult(found, repeated=True)
-        return self._enqueue(_from_click(click, parent, kind, tile, parent.prompt))
+        return self._enqueue(asked.from_click(click, parent, kind, tile, parent.prompt))
 
-    def _remix(self, remix: Remix) -> EnqueueResult:
+    def _remix(self, remix: asked.Remix) -> EnqueueResult:
         click = remix.click
         if known := self.known.get(click.asker.interaction_id):
             return EnqueueResult(known, repeated=True)
@@ -427,7 +316,7 @@ class Transaction:
         if is_tile and (remix.tile or not parent.tile):
             raise UnknownPicture
         if remix.prompt != clean_prompt(parent.prompt):
-            new = _from_click(click, parent, Kind.REMIX, remix.tile, remix.prompt)
+            new = asked.from_click(click, parent, Kind.REMIX, remix.tile, remix.prompt)
             return self._enqueue(new)
         kind = Kind.VARIATION if is_tile or remix.tile else Kind.REROLL
         return self._make(click, parent, kind, remix.tile)
@@ -455,12 +344,12 @@ class Transaction:
         self.known[parent.id] = recognized
         return recognized
 
-    def _remake(self, remake: Remake) -> EnqueueResult:
+    def _remake(self, remake: asked.Remake) -> EnqueueResult:
         mark_deleted(self.connection, self.now, g.id == remake.repeated)
         self.tiles = {tile: id_ for tile, id_ in self.tiles.items() if id_ != remake.repeated}
         return self._press(remake.click)
 
-    def _act(self, act: Act) -> Any:
+    def _act(self, act: asked.Act) -> Any:
         asker = None if act.anywhere else act.click.asker
         generation = self._named(act.click.generation_id, asker)
         if act.posted:
@@ -480,7 +369,7 @@ class Transaction:
             raise WasDeleted
         return generation
 
-    def _retry(self, retry: Retry) -> EnqueueResult:
+    def _retry(self, retry: asked.Retry) -> EnqueueResult:
         old = self._named(retry.generation_id, retry.asker)
         if not old.retryable:
             raise NothingToRetry
@@ -502,7 +391,7 @@ class Transaction:
         self.retried[old.id] = result.generation.id
         return result
 
-    def _cancel(self, cancel: Cancel) -> Generation:
+    def _cancel(self, cancel: asked.Cancel) -> Generation:
         generation = self._named(cancel.generation_id, cancel.asker)
         if cancel.asker.user_id != generation.user_id and not cancel.moderator:
             raise NotYours
@@ -542,64 +431,6 @@ class Transaction:
             return EnqueueResult(generation)
         raise NothingToFetch
 
-    # What is written.
-
-    def _answered(self, answers: Sequence[Answered]) -> None:
-        seen = [
-            {"generation": answer.generation_id, "card": answer.card_id}
-            for answer in answers
-            if answer.card_id is not None
-        ]
-        if seen:
-            self.connection.execute(_ANSWERED, seen)
-        if unseen := [answer.generation_id for answer in answers if answer.card_id is None]:
-            cancel_rows(self.connection, self.now, g.id.in_(unseen))
-            change(self.connection, g.id.in_(unseen), QUEUED, state=State.UNDELIVERED)
-
-    def _insert(self) -> None:
-        rows = [
-            {column.name: getattr(generation, column.name) for column in COLUMNS}
-            | {
-                "result": dump_result(generation.result),
-                "not_before": self.now + ANSWER_TIME,
-                "card_due": False,
-            }
-            for generation in self.new
-        ]
-        if rows:
-            self.connection.execute(generations.insert(), rows)
-            log_states(self.new)
-
-    def _record_clicks(self, results: Sequence[Any]) -> None:
-        pressed: dict[int, tuple[_Press, Any]] = {}
-        for request, result in zip(self.requests, results, strict=True):
-            if press := _press_of(request):
-                # The first counts, where one is told twice.
-                pressed.setdefault(press.asker.interaction_id, (press, result))
-            elif isinstance(request, Remake):
-                query = clicks.update().where(clicks.c.id == request.click.asker.interaction_id)
-                self.connection.execute(query.values(outcome=_outcome(result)))
-        if not pressed:
-            return
-        for id_ in self.connection.execute(_SEEN_CLICKS, {"ids": list(pressed)}).scalars():
-            del pressed[id_]
-        rows = [
-            {
-                "id": id_,
-                "user_id": press.asker.user_id,
-                "guild_id": press.asker.guild_id,
-                "generation_id": press.generation_id,
-                "label": press.label,
-                "clicked_at": self.now,
-                "outcome": _outcome(result),
-            }
-            for id_, (press, result) in pressed.items()
-        ]
-        if rows:
-            self.connection.execute(clicks.insert(), rows)
-        for row in rows:
-            log.info("click on generation %(generation_id)s: %(label)s: %(outcome)s", row)
-
     def _ahead(self) -> dict[int, int]:
         calls = [generation.id for generation in self.new if generation.needs_call]
         if not calls:
@@ -610,116 +441,7 @@ class Transaction:
         return {row.id: count_ahead(row.place, running, concurrency) for row in rows}
 
 
-def discard(
-    connection: sa.Connection, generation: Generation, *, user_id: int, moderator: bool
-) -> Generation:
-    """Note that the result of a generation that runs is to be kept, not posted.
-
-    Raises:
-        NotYours, TooLate
-    """
-    if user_id != generation.user_id and not moderator:
-        raise NotYours
-    for discarded in change(connection, g.id == generation.id, RUNNING, NEEDS_CALL, discarded=True):
-        return discarded
-    raise TooLate
-
-
-def cancel_rows(
-    connection: sa.Connection, now: datetime, *which: sa.ColumnElement[bool]
-) -> list[Generation]:
-    """Cancel queued rows that nobody paid for yet. No worker owns their cards: where the front
-    doesn't show the end, one takes them over."""
-    return change(
-        connection,
-        *which,
-        QUEUED,
-        g.result.is_(None),
-        state=State.CANCELLED,
-        finished_at=now,
-        card_due=True,
-        worker=None,
-        lease_until=now + ANSWER_TIME,
-    )
-
-
-def _from_click(
-    click: Click, parent: Generation, kind: Kind, tile: int, prompt: str
-) -> NewGeneration:
-    """Say what is asked for: tiles are cut from the grid; a new grid starts from a tile, which may
-    stand on its own, or from its parent's source."""
-    from_result = bool(tile) or Kind.UPSCALE in {kind, parent.kind}
-    file = parent.grid_file if from_result else parent.source_file
-    fresh = click.links.get(file or "")
-    return NewGeneration(
-        asker=click.asker,
-        kind=kind,
-        prompt=prompt,
-        source_url=fresh or (None if from_result else parent.source_url),
-        parent_id=parent.id,
-        tile=tile,
-        private=parent.private,
-        origin=None if from_result else parent.origin,
-    )
-
-
-def _asked_by(click: Click, parent: Generation) -> tuple[Kind, int]:
-    """Return what kind of work the pressed button asks for, and of which tile."""
-    if click.option == ALL_FOUR and parent.kind.calls_api:
-        return Kind.UPSCALE, 0
-    options = parent.result.options if parent.result else ()
-    if click.option is None or not 0 <= click.option < len(options):
-        raise UnknownPicture
-    option = options[click.option]
-    return option.kind, option.tile
-
-
-def _asking(request: Request) -> Asker | None:
-    """Return who may ask for a new generation by a request."""
-    match request:
-        case NewGeneration() | Retry() | Click():
-            return request.asker
-        case Remix() | Remake():
-            return request.click.asker
-        case _:
-            return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Press:
-    """What the ledger keeps of a press."""
-
-    asker: Asker
-    generation_id: int
-    label: str
-
-
-def _press_of(request: Request) -> _Press | None:
-    """Return the press that a request is, if it is one."""
-    match request:
-        case Click():
-            return _Press(request.asker, request.generation_id, request.label)
-        case Act(click=click) | Note(click=click):
-            return _Press(click.asker, click.generation_id, click.label)
-        case Retry(label=str(label)) | Cancel(label=str(label)):
-            return _Press(request.asker, request.generation_id, label)
-        case _:
-            return None
-
-
 def _values(part: Asker | NewGeneration) -> dict[str, Any]:
     """Return what a row keeps of a part of a new generation."""
     names = {field.name for field in fields(part)}
     return {column.name: getattr(part, column.name) for column in COLUMNS if column.name in names}
-
-
-def _outcome(result: object) -> Outcome:
-    match result:
-        case UnknownPicture():
-            return Outcome.UNKNOWN
-        case EnqueueResult(repeated=True):
-            return Outcome.REPEATED
-        case Exception():
-            return Outcome.REFUSED
-        case _:
-            return Outcome.ACCEPTED

@@ -21,9 +21,9 @@ from bot.domain import Asker
 from bot.errors import StoreUnavailable
 from bot.policy import NO_POLICY, Policy
 from bot.store.database import Database
-from bot.store.decisions import cancel_rows
 from bot.store.outbox import note_change
 from bot.store.policies import dump_policy, load_policy, read_policies
+from bot.store.recording import cancel_rows
 from bot.store.rows import g
 from bot.store.tables import guild_settings
 

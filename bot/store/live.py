@@ -12,7 +12,7 @@ from bot.domain import Asker, Click, Generation, State
 from bot.errors import NotYours, TooLate
 from bot.store.admission import Limits
 from bot.store.database import Database
-from bot.store.decisions import cancel_rows
+from bot.store.recording import cancel_rows
 from bot.store.requests import Requests
 from bot.store.rows import (
     CALL_PLACES,

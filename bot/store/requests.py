@@ -13,23 +13,13 @@ import sqlalchemy as sa
 
 from bot.domain import Asker, Click, Generation, NewGeneration
 from bot.errors import StoreUnavailable
+from bot.store import asked
 from bot.store.admission import Limits
+from bot.store.asked import EnqueueResult
 from bot.store.batch import Batch
 from bot.store.database import Database
-from bot.store.decisions import (
-    Act,
-    Answered,
-    Cancel,
-    EnqueueResult,
-    Fetch,
-    Note,
-    Remake,
-    Remix,
-    Request,
-    Retry,
-    Transaction,
-    discard,
-)
+from bot.store.decisions import Transaction
+from bot.store.recording import discard
 from bot.store.rows import card_done
 
 log = logging.getLogger(__name__)
@@ -56,7 +46,7 @@ class Requests:
         self._clock = clock
         self._changed = changed
         self._governed = governed
-        self._batch: Batch[Request] = Batch(self._commit, _undo)
+        self._batch: Batch[asked.Request] = Batch(self._commit, _undo)
 
     async def enqueue(self, new: NewGeneration) -> EnqueueResult:
         """Put a generation into the queue, if the limits allow it."""
@@ -75,38 +65,38 @@ class Requests:
         posted: bool = False,
     ) -> T:
         """Record a click of a button that is no option of the API's, do what it stands for with
-        the generation that it is about, and return what came of it (see :class:`Act`)."""
-        return await self._ask(Act(click, act, anywhere, posted))
+        the generation that it is about, and return what came of it (see :class:`asked.Act`)."""
+        return await self._ask(asked.Act(click, act, anywhere, posted))
 
     async def remix(self, click: Click, prompt: str, tile: int) -> EnqueueResult:
-        """Put a new grid in other words into the queue (see :class:`Remix`)."""
-        return await self._ask(Remix(click, prompt, tile))
+        """Put a new grid in other words into the queue (see :class:`asked.Remix`)."""
+        return await self._ask(asked.Remix(click, prompt, tile))
 
     async def note(self, click: Click) -> None:
         """Record a click of a button that only shows something."""
-        await self._ask(Note(click))
+        await self._ask(asked.Note(click))
 
     async def remake(self, click: Click, repeated: int) -> EnqueueResult:
         """Make anew what a click was answered with, as its message is deleted; correct the click's
         outcome."""
-        return await self._ask(Remake(click, repeated))
+        return await self._ask(asked.Remake(click, repeated))
 
     async def retry(
         self, asker: Asker, generation_id: int, *, label: str | None = None
     ) -> EnqueueResult:
         """Ask again for what failed; once for each, whoever presses the button ``label``."""
-        return await self._ask(Retry(asker, generation_id, label))
+        return await self._ask(asked.Retry(asker, generation_id, label))
 
     async def fetch_undelivered(self, asker: Asker) -> EnqueueResult:
         """Put a user's oldest undelivered result of this server into the queue again, to be posted
         where it is asked for."""
-        return await self._ask(Fetch(asker))
+        return await self._ask(asked.Fetch(asker))
 
     async def cancel(
         self, asker: Asker, generation_id: int, *, moderator: bool, label: str | None = None
     ) -> Generation:
         """Take a generation out of the queue; ``label`` is that of the button pressed for it."""
-        return await self._ask(Cancel(asker, generation_id, moderator, label))
+        return await self._ask(asked.Cancel(asker, generation_id, moderator, label))
 
     async def discard(self, click: Click, *, moderator: bool) -> Generation:
         """Have the result of a generation that runs kept to be fetched, not posted."""
@@ -121,14 +111,14 @@ class Requests:
 
     async def answered(self, generation_id: int, card_id: int) -> None:
         """Record that the asker sees the card ``card_id``: the work may begin."""
-        await self._batch.add(Answered(generation_id, card_id))
+        await self._batch.add(asked.Answered(generation_id, card_id))
         self._changed()
 
     async def unanswered(self, generation_id: int) -> None:
         """Record that the asker wasn't told. What isn't paid for yet is cancelled."""
-        await self._batch.add(Answered(generation_id, None))
+        await self._batch.add(asked.Answered(generation_id, None))
 
-    async def _ask(self, request: Request) -> Any:
+    async def _ask(self, request: asked.Request) -> Any:
         """Commit what a member waits for, in the time that leaves some to answer them."""
         try:
             async with asyncio.timeout(COMMIT_TIME):
@@ -137,19 +127,19 @@ class Requests:
             log.error("The database takes too long.")
             raise StoreUnavailable from None
 
-    async def _commit(self, requests: list[Request]) -> Sequence[Any]:
+    async def _commit(self, requests: list[asked.Request]) -> Sequence[Any]:
         now = self._clock()
         return await self._database.write(
             lambda connection: Transaction(
                 connection, self._limits, now, requests, self._governed
             ).run(),
             urgent=True,
-            wake=any(isinstance(request, Answered) for request in requests),
+            wake=any(isinstance(request, asked.Answered) for request in requests),
         )
 
 
-def _undo(result: Any) -> Answered | None:
+def _undo(result: Any) -> asked.Answered | None:
     """Take back what was committed when its asker had been told that it couldn't be."""
     if isinstance(result, EnqueueResult) and not result.repeated:
-        return Answered(result.generation.id, None)
+        return asked.Answered(result.generation.id, None)
     return None

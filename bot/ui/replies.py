@@ -15,7 +15,7 @@ from bot import text
 from bot.domain import Asker, Click, Generation, Progress
 from bot.errors import StoreUnavailable
 from bot.store import Store
-from bot.store.decisions import EnqueueResult
+from bot.store.asked import EnqueueResult
 from bot.ui.buttons import pressed_label
 from bot.ui.layouts import Layout, progress_card
 from bot.ui.media import links

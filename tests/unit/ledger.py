@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.domain import Asker, Click, Generation, Kind, NewGeneration, Option, Result, State
 from bot.store import Store
-from bot.store.decisions import EnqueueResult
+from bot.store.asked import EnqueueResult
 from tests.conftest import MakeSettings
 from tests.postgres import ask
 

@@ -12,7 +12,7 @@ import pytest
 from bot import text
 from bot.domain import ALL_FOUR, Click, Generation, Kind, State
 from bot.errors import Elsewhere, NotDeletable, Refused, UnknownPicture, WasDeleted
-from bot.store.decisions import EnqueueResult
+from bot.store.asked import EnqueueResult
 from bot.text import pictures as words
 from tests.unit.ledger import ANN, BOB, RESULT, U1, U2, V3, Ledger, Rows
 

@@ -28,7 +28,8 @@ from bot.errors import (
     UserQueueFull,
 )
 from bot.store.admission import DAY
-from bot.store.decisions import ANSWER_TIME, EnqueueResult
+from bot.store.asked import EnqueueResult
+from bot.store.recording import ANSWER_TIME
 from bot.store.sqlite import SqliteDatabase
 from tests.conftest import MakeSettings
 from tests.unit.ledger import (
