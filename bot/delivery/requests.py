@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from bot.domain import Picture
 from bot.errors import Blocked, DeliveryFailed, DiscordUnavailable, UploadRefused
 from bot.ui.replies import BLOCKED_CODES, DISCORD_ERRORS
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 Files = Sequence[tuple[str, Picture]]
 
@@ -144,3 +146,24 @@ def _is_worth_another_try(error: BaseException) -> bool:
     return isinstance(error, DiscordUnavailable) and not isinstance(
         error.__cause__, discord.RateLimited | TimeoutError
     )
+
+
+async def first_possible(ways: Sequence[Callable[[], Any]]) -> Any:
+    """Return what the first way gives; the next is tried where Discord says that it can't be.
+
+    Raises:
+        DeliveryFailed: the error of the last way.
+    """
+    for way in ways[:-1]:
+        try:
+            return await send(way)
+        except DeliveryFailed as error:
+            if rules_out_other_ways(error):
+                raise
+            log.debug("Discord doesn't take it that way: %r", error)
+    return await send(ways[-1])
+
+
+def rules_out_other_ways(error: DeliveryFailed) -> bool:
+    """Tell whether another way to deliver the very same can't help, or not now."""
+    return isinstance(error, Blocked | DiscordUnavailable | UploadRefused)
