@@ -72,6 +72,26 @@ async def test_the_trouble_of_one_channel_delays_no_other(make, fault: Fault, me
         assert await seconds(world.grid(user=discord.moderator)) < alone + ALLOWANCE
 
 
+async def test_the_trouble_of_several_channels_delays_no_other(make):
+    async with make(GENART_CONCURRENCY="3", USER_QUEUE_LIMIT="20") as world:
+        discord = world.discord
+        bad = [discord.add_channel(discord.guild_id, f"bad-{n}") for n in range(4)]
+        good_grid = await world.grid()
+        grids = [await world.grid(channel_id=channel) for channel in bad]
+        alone = await seconds(world.result(await world.press(good_grid, "V1")))
+        for channel in bad:
+            trouble_in(world, channel, LIMITED, "GET POST PATCH DELETE")
+        for grid in grids:
+            for label in ("U1", "U2", "U3", "V1", "🔄"):
+                await world.press(grid, label, discord.moderator)
+            await world.vary(channel_id=grid.channel_id, user=discord.alice)
+        await asyncio.sleep(0.5)
+        pressed = await world.press(good_grid, "U1", discord.bob)
+        assert await seconds(world.tile(pressed)) < ALLOWANCE
+        pressed = await world.press(good_grid, "V2", discord.bob)
+        assert await seconds(world.result(pressed)) < alone + ALLOWANCE
+
+
 async def test_behind_one_member_s_many_tiles_another_s_comes_in_its_turn(make):
     async with make() as world:
         grids = [await world.grid() for _ in range(23)]

@@ -46,9 +46,9 @@ class Work:
 
 
 @asynccontextmanager
-async def working(*, each: int, total: int) -> AsyncIterator[Work]:
+async def working(*, each: int, total: int, patience: float = 60) -> AsyncIterator[Work]:
     """Return work in slots; ends it afterwards."""
-    work = Work(Slots(each=each, total=total))
+    work = Work(Slots(each=each, total=total, patience=patience))
     try:
         yield work
     finally:
@@ -82,6 +82,35 @@ async def test_no_more_work_at_once_than_the_total():
             await work.end(key)
         await asyncio.gather(*tasks)
         assert work.running == []
+
+
+async def test_what_is_slow_leaves_its_slot_to_others():
+    async with working(each=2, total=2, patience=0.05) as work:
+        await work.begin(*[1] * 9, *[2] * 9)
+        assert work.running == [1, 1]
+        await asyncio.sleep(0.08)
+        assert work.running == [1, 1, 2, 2]
+        await asyncio.sleep(0.08)
+        await work.begin(3, 4, 5)
+        assert work.running == [1, 1, 2, 2, 3, 4]
+        await asyncio.sleep(0.1)
+        assert work.running == [1, 1, 2, 2, 3, 4], "no more than that are in memory"
+        await work.end(4)
+        assert work.running == [1, 1, 2, 2, 3, 5]
+
+
+async def test_slots_are_as_many_as_before_once_slow_work_is_done():
+    async with working(each=1, total=2, patience=0.01) as work:
+        for _ in range(5):
+            tasks = await work.begin(1, 2, 3, 4)
+            await asyncio.sleep(0.05)
+            assert sorted(work.running) == [1, 2, 3, 4]
+            for task in tasks:
+                task.cancel()
+            await settled()
+            assert work.running == []
+        await work.begin(5, 6, 7)
+        assert work.running == [5, 6]
 
 
 async def test_what_is_cancelled_or_breaks_frees_its_slot():
