@@ -28,6 +28,9 @@ T = TypeVar("T")
 _BUSY_TIMEOUT_MS = 500
 """Short: a member who presses is told within 3 seconds that it can't be saved."""
 
+_PATIENCE = 3.0
+"""Seconds that what no member waits for is tried again while other processes write."""
+
 _OPEN_TIME = 10.0
 """Seconds that a start waits for other processes that start as well."""
 
@@ -140,16 +143,20 @@ class SqliteDatabase(Database):
         durable: bool = True,
     ) -> T:
         self.check_file()
-        try:
-            # At most one other transaction comes before an urgent one.
-            with metrics.transaction("write"):
-                async with nullcontext() if urgent else self._others:
-                    return await self._writer.run(work)
-        except _BUGS:
-            raise
-        except _ERRORS as error:
-            log.error("The database could not be written: %s", reason(error))
-            raise StoreUnavailable from error
+        until = time.monotonic() + (0 if urgent else _PATIENCE)
+        while True:
+            try:
+                # At most one other transaction comes before an urgent one.
+                with metrics.transaction("write"):
+                    async with nullcontext() if urgent else self._others:
+                        return await self._writer.run(work)
+            except _BUGS:
+                raise
+            except _ERRORS as error:
+                if _is_busy(error) and time.monotonic() < until:
+                    continue
+                log.error("The database could not be written: %s", reason(error))
+                raise StoreUnavailable from error
 
     def check_file(self) -> None:
         """Check that the file is the one that was opened.
@@ -166,6 +173,12 @@ class SqliteDatabase(Database):
         except OSError:
             return None
         return status.st_dev, status.st_ino
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Tell whether another process held the file's lock: nothing was done."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(said, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
 def path_of(url: str) -> Path:
@@ -187,7 +200,7 @@ def _create(path: str) -> None:
                 connection.execute("PRAGMA journal_mode=WAL")
                 break
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                if not _is_busy(error) or time.monotonic() > until:
                     raise
                 time.sleep(0.05)
     Path(path).chmod(0o600)
