@@ -46,6 +46,9 @@ _UNREACHABLE = (
 _LAST_ANSWERS = 3.0
 """Seconds that the last answers get when a front ends: Discord takes none that comes later."""
 
+_LONGEST_PAUSE = 30.0
+"""Seconds between two tries to reach Discord at most: an outage must not outlast itself."""
+
 _NOTICE = 2.0
 """Seconds within which a proxy notices that an endpoint is about to end."""
 
@@ -237,12 +240,12 @@ async def _retrying(serve: Callable[[], Awaitable[None]]) -> None:
         except _UNREACHABLE as error:
             if isinstance(error, discord.ConnectionClosed) and error.code == _AUTHENTICATION_FAILED:
                 raise
-            delay = backoff.delay()
+            delay = min(backoff.delay(), _LONGEST_PAUSE)
             log.warning("Discord can't be reached (%s); trying again in %.0f s.", error, delay)
         except Exception:
-            delay = backoff.delay()
+            delay = min(backoff.delay(), _LONGEST_PAUSE)
             log.exception("The connection to Discord broke; connecting again in %.0f s.", delay)
         else:
-            delay = backoff.delay()
+            delay = min(backoff.delay(), _LONGEST_PAUSE)
             log.warning("The connection to Discord ended; connecting again in %.0f s.", delay)
         await asyncio.sleep(delay)
