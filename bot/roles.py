@@ -46,8 +46,9 @@ _UNREACHABLE = (
 _LAST_ANSWERS = 3.0
 """Seconds that the last answers get when a front ends: Discord takes none that comes later."""
 
-_LONGEST_PAUSE = 30.0
-"""Seconds between two tries to reach Discord at most: an outage must not outlast itself."""
+_UNREACHED_PAUSE, _BROKEN_PAUSE = 30.0, 120.0
+"""Seconds between two connections at most, so that no outage outlasts itself: where Discord wasn't
+reached, and where it was. Discord resets the token of who identifies 1,000 times a day."""
 
 _NOTICE = 2.0
 """Seconds within which a proxy notices that an endpoint is about to end."""
@@ -150,7 +151,7 @@ async def _serve_gateway(settings: Settings, store: Store, checks: Checks, *, sh
                 await bot.finish_answers(_LAST_ANSWERS)
                 raise
 
-    await _retrying(connect)
+    await retrying(connect)
 
 
 async def _serve_endpoint(settings: Settings, store: Store, checks: Checks) -> None:
@@ -174,7 +175,7 @@ async def _serve_endpoint(settings: Settings, store: Store, checks: Checks) -> N
             finally:
                 await bot.finish_answers(_LAST_ANSWERS)
 
-    await _retrying(listen)
+    await retrying(listen)
 
 
 async def _until_told(settings: Settings) -> None:
@@ -193,7 +194,7 @@ async def _work(settings: Settings, store: Store, checks: Checks) -> None:
 
     checks["api"] = _starting
     async with GenArt(settings) as genart, Images() as images:
-        await _retrying(lambda: _deliver(settings, store, checks, genart, images))
+        await retrying(lambda: _deliver(settings, store, checks, genart, images))
 
 
 async def _deliver(
@@ -224,7 +225,10 @@ _PARTS: dict[Role, list[Callable[[Settings, Store, Checks], Coroutine[Any, Any, 
 }
 
 
-async def _retrying(serve: Callable[[], Awaitable[None]]) -> None:
+async def retrying(
+    serve: Callable[[], Awaitable[None]],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
     """Serve; again after a while where Discord can't be reached, or sent what can't be read.
 
     Raises:
@@ -240,12 +244,12 @@ async def _retrying(serve: Callable[[], Awaitable[None]]) -> None:
         except _UNREACHABLE as error:
             if isinstance(error, discord.ConnectionClosed) and error.code == _AUTHENTICATION_FAILED:
                 raise
-            delay = min(backoff.delay(), _LONGEST_PAUSE)
+            delay = min(backoff.delay(), _UNREACHED_PAUSE)
             log.warning("Discord can't be reached (%s); trying again in %.0f s.", error, delay)
         except Exception:
-            delay = min(backoff.delay(), _LONGEST_PAUSE)
+            delay = min(backoff.delay(), _BROKEN_PAUSE)
             log.exception("The connection to Discord broke; connecting again in %.0f s.", delay)
         else:
-            delay = min(backoff.delay(), _LONGEST_PAUSE)
+            delay = min(backoff.delay(), _BROKEN_PAUSE)
             log.warning("The connection to Discord ended; connecting again in %.0f s.", delay)
-        await asyncio.sleep(delay)
+        await sleep(delay)

@@ -68,6 +68,7 @@ GENART_FAULTS = [
 TRY_LATER = "Try again later"
 PAUSE = (LEASE.total_seconds() + 1, LEASE.total_seconds() + 4)
 OUTAGE = (0.0, 3.0)  # seconds of the database's
+START = 300.0  # in bad weather a bot tries again and again, every 30 s in the end
 NOT_TAKEN = {429, 503}  # an answer with such a status has cost nothing
 
 
@@ -254,7 +255,7 @@ async def kill_again_and_again(
         victim = chance.choice(world.processes)
         await victim.kill()
         if victim is world.bot:
-            await victim.start(timeout=90)
+            await victim.start(timeout=START)
         else:
             await victim.launch()
 
