@@ -518,7 +518,8 @@ class Jobs:
             delivered.source_file,
             delivered.direct_id,
         )
-        if posted and posted.user_id == NOBODY:
+        current = posted or await self._saved(self._queue.get, generation.id)
+        if current and current.user_id == NOBODY:
             # It was posted just as its member deleted their data.
             drop = self._store.privacy.drop
             place = delivered.direct_id or generation.channel_id
