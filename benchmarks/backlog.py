@@ -59,7 +59,7 @@ async def measure(url: str, number: int) -> dict[str, float]:
             )
             began = time.perf_counter()
             await fill(url, GRIDS, source)
-            await cheap.until(server, lambda: server.posted >= WARM_UP + GRIDS, 120)
+            await cheap.until(server, lambda: server.posted >= WARM_UP + GRIDS, 60)
             taken = time.perf_counter() - began
             return {
                 "rate": GRIDS / taken,
@@ -67,6 +67,10 @@ async def measure(url: str, number: int) -> dict[str, float]:
                 "postgres": (cheap.cpu_of_postgres() - database) * 1000 / GRIDS,
                 "client": (time.process_time() - mine) * 1000 / GRIDS,
             }
+        except TimeoutError:
+            await cheap.stop(workers)
+            logs = [(await worker.reading).decode() for worker in workers]
+            raise TimeoutError("\n".join(log[-4000:] for log in logs)) from None
         finally:
             await cheap.stop(workers)
 

@@ -209,7 +209,8 @@ async def _ready(process: asyncio.subprocess.Process, ready: str) -> Process:
 async def stop(processes: list[Process]) -> None:
     """End processes."""
     for process in processes:
-        process.running.terminate()
+        if process.running.returncode is None:
+            process.running.terminate()
         await process.running.wait()
 
 
