@@ -112,7 +112,8 @@ def _insert(
         if name in known:
             values[name] = known[name]
         elif required:
-            text = any(word in declared.upper() for word in ("CHAR", "TEXT", "JSON"))
-            values[name] = "''" if text else "0"
+            kind = declared.upper()
+            text = any(word in kind for word in ("CHAR", "TEXT", "JSON"))
+            values[name] = "''" if text else "false" if "BOOL" in kind else "0"
     names, expressions = ", ".join(values), ", ".join(values.values())
     return f"INSERT INTO {table} ({names}) {numbers} SELECT {expressions} FROM numbers"  # noqa: S608
