@@ -147,6 +147,7 @@ async def test_an_upscale_pressed_at_once_by_one_user_is_made_once(world: World)
     first = [p for p in presses if not p.ephemeral]
     assert len(first) == 1
     tile = await world.tile(first[0])
+    await world.settled()  # Until the ledger has it, everybody gets a tile of their own.
     again = await world.press(grid, "U2", world.discord.bob)
     assert again.ephemeral
     assert str(tile.id) in world.discord.text_of(again.message)
