@@ -137,7 +137,15 @@ async def test_a_chart_is_a_dark_picture_as_wide_as_a_phone_shows(charts: Charts
 def children() -> list[psutil.Process]:
     """Return the processes that draw for this one."""
     found = psutil.Process().children()
-    return [child for child in found if "bot.charts" in " ".join(child.cmdline())]
+    return [child for child in found if "bot.charts" in command_line(child)]
+
+
+def command_line(process: psutil.Process) -> str:
+    """Return a process's command line; none where it has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # A zombie, too.
+        return ""
 
 
 async def test_its_process_starts_on_demand_and_ends_when_it_is_idle(charts: Charts):
