@@ -45,5 +45,6 @@ def settings_of(url: str) -> Settings:
     """Return settings of which only the database matters."""
     values = {name: "x" for name, field in Settings.model_fields.items() if field.is_required()}
     return Settings.model_validate(
-        values | {"database_url": url, "daily_limit": 1000, "user_queue_limit": 1000}
+        values
+        | {"database_url": url, "daily_limit": 1000, "user_queue_limit": 1000, "queue_limit": 5000}
     )
