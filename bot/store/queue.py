@@ -392,9 +392,14 @@ class Queue:
     ) -> Generation | None:
         """Record that the result is the message ``message_id``, in the direct messages
         ``direct_id`` if they hold it, and its attachments' names."""
-        told = dict(zip(_DELIVERED, (message_id, grid_file, source_file, direct_id), strict=True))
-        values = {f"its_{name}": value for name, value in told.items()}
-        return await self._end(self._statements.posted, generation_id, **values)
+        return await self._end(
+            self._statements.posted,
+            generation_id,
+            its_message_id=message_id,
+            its_grid_file=grid_file,
+            its_source_file=source_file,
+            its_direct_id=direct_id,
+        )
 
     async def failed(self, generation_id: int, state: State, error: ErrorCode) -> Generation | None:
         """Record that a generation failed, or that its result could not be delivered."""

@@ -33,15 +33,12 @@ class Slots:
         share = self._shares.setdefault(key, asyncio.Semaphore(self._each))
         async with share:
             await self._total.acquire()
-            held = self._total
             leaving = asyncio.create_task(self._leave())
             try:
                 yield
             finally:
-                if leaving.done():
-                    held = self._slow
+                (self._slow if leaving.done() else self._total).release()
                 leaving.cancel()
-                held.release()
 
     async def _leave(self) -> None:
         """Leave a slot that is held for long, once no more than may are slow."""
