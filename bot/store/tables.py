@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-REVISION = "0009"
+REVISION = "0010"
 """The newest migration: what an empty database is stamped with."""
 
 
@@ -209,6 +209,11 @@ _index("ix_generations_tile", _g.parent_id, _g.tile, _g.id, where=POSTED_TILE)
 _index("ix_generations_call_parent", _g.parent_id, _g.kind, _g.tile, where=POSTED_CHILD)
 _index("ix_generations_user_created", _g.user_id, _g.created_at, where=None)
 # Limits count what has a state that counts: the index holds it, so no row is looked up.
+_index(
+    "ix_generations_user_day",
+    *(_g.user_id, _g.created_at, _g.state, _g.kind, _g.guild_id),
+    where=IS_CALL,
+)
 _index("ix_generations_guild_day", _g.guild_id, _g.created_at, _g.state, _g.kind, where=IS_CALL)
 _index("ix_generations_day", _g.created_at, _g.state, _g.kind, where=IS_CALL)
 _index("ix_generations_retry", _g.retry_of, where=_g.retry_of.is_not(None))

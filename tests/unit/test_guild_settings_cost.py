@@ -59,7 +59,7 @@ async def test_a_burst_reads_the_settings_once_a_transaction(ledger: Ledger):
 async def test_the_counts_of_a_day_are_looked_up_in_an_index(
     make_settings: MakeSettings, tmp_path: Path
 ):
-    limits = {"server_daily_limit": 1, "total_daily_limit": 9}
+    limits = {"server_daily_limit": 1, "total_daily_limit": 9, "daily_limit": 9}
     async with opened(make_settings, **limits) as ledger, statements(ledger) as found:
         await ledger.queued()
         await refusal(ledger.requests.enqueue(ledger.new()))
@@ -70,5 +70,9 @@ async def test_the_counts_of_a_day_are_looked_up_in_an_index(
             if "generations" in statement
             for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
         }
-    for index in ("ix_generations_guild_day", "ix_generations_day"):
+    for index in (
+        "ix_generations_user_day",
+        "ix_generations_guild_day",
+        "ix_generations_day",
+    ):
         assert any(f"COVERING INDEX {index} " in step for step in plans), plans
