@@ -8,12 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
-from cachetools import LRUCache
-from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
-
-from bot.config import SOURCE_HOSTS, Settings
+from bot.config import Settings
 from bot.domain import (
     NOBODY,
     Delivered,
@@ -33,10 +30,8 @@ from bot.errors import (
     DeliveryFailed,
     DiscordUnavailable,
     HistoryUnreadable,
-    MessageGone,
     NotAPicture,
     PictureError,
-    PictureGone,
     SourceUnusable,
     StoreUnavailable,
     Unauthorized,
@@ -53,20 +48,12 @@ from bot.worker.breaker import CircuitBreaker
 from bot.worker.cards import Cards
 from bot.worker.markers import Markers
 from bot.worker.publisher import Publisher
+from bot.worker.saving import saved
 from bot.worker.slots import Slots
+from bot.worker.sources import Sources
 
 log = logging.getLogger(__name__)
-P = ParamSpec("P")
 T = TypeVar("T")
-
-CACHE_BYTES = 64 * 1024 * 1024
-"""Bytes of recent grids that are kept, so that U1 to U4 need no download."""
-
-SOURCES_BYTES = 8 * 1024 * 1024
-"""Bytes of recent grids' sources that are kept, for their tiles to show them."""
-
-FRESH = timedelta(hours=1)
-"""How long a link that a press brought is used as it is: Discord's live for about a day."""
 
 NONCE_LIFE = timedelta(minutes=2)
 """How long Discord surely recognizes a message by its nonce ("a few minutes", its reference)."""
@@ -78,10 +65,6 @@ _DELIVERY_ATTEMPTS = 150
 _PREPARE_ATTEMPTS = 8
 """Eight minutes, for work that nothing was paid for yet."""
 _PLACE_WAIT = 0.5
-
-
-def _may_come_back(error: BaseException) -> bool:
-    return isinstance(error, StoreUnavailable) and not isinstance(error, DatabaseUnusable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +122,7 @@ class Jobs:
         self._breaker = breaker
         self._markers = markers
         self._clock = clock
-        # The loopback Discord of the sandbox is among the image hosts.
-        self._source_hosts = SOURCE_HOSTS | settings.genart_image_hosts
-        self._grids: LRUCache[int, bytes] = LRUCache(CACHE_BYTES, getsizeof=len)
-        self._sources: LRUCache[int, Picture] = LRUCache(
-            SOURCES_BYTES, getsizeof=lambda source: len(source.data)
-        )
+        self._sources = Sources(settings, store, genart, images, publisher, clock)
         self._preparing = Slots(each=1, total=4)
         self._posting = Slots(each=2, total=6)
         self._cutting = Slots(each=2, total=4)
@@ -167,14 +145,14 @@ class Jobs:
             return
         except _Unseen:
             log.info("generation %s: its asker doesn't see it", generation.id)
-            await self._saved(self._queue.unseen, generation.id)
+            await saved(self._queue.unseen, generation.id)
         except _Lost:
             log.warning("generation %s belongs to another worker by now; left to it", generation.id)
         except DatabaseUnusable:
             log.warning("generation %s is left where it is: the database is gone", generation.id)
         except ApiBusy as error:
             log.warning("The API is busy; calls wait %.0f s.", error.retry_after)
-            await self._saved(self._breaker.busy, error.retry_after)
+            await saved(self._breaker.busy, error.retry_after)
             wait = min(error.retry_after, LONGEST_DELAY.total_seconds())
             await self._later(generation, wait, generation.attempts)
         except VaryError as error:
@@ -198,7 +176,7 @@ class Jobs:
         card = await self._publisher.find_card(generation)
         if card is None:
             raise _Unseen
-        await self._saved(self._queue.card_moved, generation.id, card)
+        await saved(self._queue.card_moved, generation.id, card)
         return replace(generation, card_id=card)
 
     # The kinds of work.
@@ -238,10 +216,10 @@ class Jobs:
         async with self._cutting.slot(generation.channel_id):
             delivered = await self._find(generation)
             if delivered is None:
-                parent, tiles = await self._cut(generation)
-                source = await self._source_of(parent)
-                post = partial(self._post_tiles, generation, parent, tiles, source)
-                taken = len(source.data) if source else 0
+                parent, tiles = await self._sources.cut(generation)
+                shown = await self._sources.shown(parent)
+                post = partial(self._post_tiles, generation, parent, tiles, shown)
+                taken = len(shown.data) if shown else 0
                 delivered = await self._within_limit(generation, taken, post)
         await self._posted(generation, delivered)
 
@@ -253,20 +231,20 @@ class Jobs:
             try:
                 if generation.starts_from_tile:
                     return await self._hosted_tile(generation)
-                link, picture = await self._download_source(await self._source_link(generation))
+                link, picture = await self._sources.source(generation)
                 thumbnail = await self._images.thumbnail(picture)
                 return _Source(generation, link, thumbnail)
             except PictureError as error:
                 raise SourceUnusable(error) from error
 
     async def _hosted_tile(self, generation: Generation) -> _Source:
-        _, (tile,) = await self._cut(generation)
+        _, (tile,) = await self._sources.cut(generation)
         hosted = await self._within_limit(
             generation, 0, lambda limit: self._host_tile(generation, tile, limit)
         )
         if hosted.card_id != generation.card_id:
             moved = (generation.id, hosted.card_id, hosted.direct_id)
-            await self._saved(self._queue.card_moved, *moved)
+            await saved(self._queue.card_moved, *moved)
             generation = replace(generation, card_id=hosted.card_id, direct_id=hosted.direct_id)
         self._cards.running(generation, hosted)
         return _Source(generation, hosted.link, await self._images.thumbnail(tile))
@@ -274,130 +252,29 @@ class Jobs:
     async def _host_tile(self, generation: Generation, tile: Picture, limit: int) -> HostedTile:
         return await self._publisher.host_tile(generation, await self._images.fit(tile, limit))
 
-    async def _source_link(self, generation: Generation) -> str:
-        """Return a link of the source: a fresh one wherever the source stands on a message."""
-        parent = await self._parent(generation)
-        if parent is None:
-            if generation.source_url is None:
-                raise PictureGone
-            return generation.source_url
-        is_tile = parent.kind is Kind.UPSCALE
-        file = parent.grid_file if is_tile else parent.source_file
-        return await self._link(generation, parent, file)
-
-    async def _link(self, generation: Generation, parent: Generation, file: str | None) -> str:
-        """Return a link of an attachment of the parent: the one that the press brought while that
-        is fresh, else that of the message as it is now."""
-        pressed = generation.source_url if generation.retry_of is None else None
-        if pressed and self._clock() - generation.created_at < FRESH:
-            return pressed
-        link = file and await self._fresh_link(parent, file)
-        if link := link or generation.source_url:
-            return link
-        raise PictureGone
-
-    async def _fresh_link(self, posted: Generation, file: str) -> str | None:
-        """Return a fresh link of a result's attachment; remember if its message was deleted."""
-        try:
-            return await self._publisher.link(posted, file)
-        except MessageGone:
-            log.info("generation %s: its message was deleted", posted.id)
-            await self._saved(self._store.pictures.gone, [posted.id])
-            return None
-
-    async def _thumbnail(self, generation: Generation) -> Picture | None:
-        """Return what a result shows of its source, if that can be had still."""
-        try:
-            if generation.starts_from_tile:
-                _, (picture,) = await self._cut(generation)
-            else:
-                _, picture = await self._download_source(await self._source_link(generation))
-            return await self._images.thumbnail(picture)
-        except (PictureError, DiscordUnavailable) as error:
-            log.info("generation %s: its source is not shown: %r", generation.id, error)
-            return None
-
-    async def _parent(self, generation: Generation) -> Generation | None:
-        if generation.parent_id is None:
-            return None
-        return await self._saved(self._queue.get, generation.parent_id)
-
-    async def _cut(self, generation: Generation) -> tuple[Generation, list[Picture]]:
-        """Return the parent of a generation, and the tile of its grid that it is about, or all."""
-        parent = await self._parent(generation)
-        if parent is None or parent.deleted_at:
-            raise PictureGone
-        grid = await self._grid(parent, generation)
-        numbers = [generation.tile] if generation.tile else range(1, 5)
-        return parent, [await self._images.tile(grid, number) for number in numbers]
-
-    async def _source_of(self, grid: Generation) -> Picture | None:
-        """Return what a grid shows of its source, for its tiles to show it too."""
-        if cached := self._sources.get(grid.id):
-            return cached
-        if grid.source_file is None:
-            return None
-        try:
-            link = await self._fresh_link(grid, grid.source_file)
-            picture = link and (await self._download_source(link))[1]
-            source = picture and await self._images.thumbnail(picture)
-        except (PictureError, DiscordUnavailable) as error:
-            log.info("generation %s: its source is not shown: %r", grid.id, error)
-            return None
-        return self._remember_source(grid.id, source or None)
-
-    def _remember_source(self, grid_id: int, source: Picture | None) -> Picture | None:
-        if source and len(source.data) <= SOURCES_BYTES:
-            self._sources[grid_id] = source
-        return source
-
-    async def _grid(self, parent: Generation, generation: Generation) -> bytes:
-        """Return the grid that a tile is cut from."""
-        if cached := self._grids.get(parent.id):
-            return cached
-        link = await self._link(generation, parent, parent.grid_file)
-        _, picture = await self._download_source(link)
-        if len(picture.data) <= CACHE_BYTES:
-            self._grids[parent.id] = picture.data
-        return picture.data
-
-    async def _download_source(self, link: str) -> tuple[str, Picture]:
-        """Download what a generation starts from, which Discord keeps; return the link that serves
-        with it: another where the first one has expired."""
-        download = partial(
-            self._genart.download, hosts=self._source_hosts, receive=self._images.receive_header
-        )
-        try:
-            return link, await download(link)
-        except PictureGone:
-            fresh = await self._publisher.refresh(link)
-            if fresh is None:
-                raise
-            return fresh, await download(fresh)
-
     # The call.
 
     async def _call(self, generation: Generation, link: str) -> Generation:
         """Call the API once a place is free; return the generation with its result."""
-        while not await self._saved(self._queue.start_call, generation.id, self._breaker.places):
+        while not await saved(self._queue.start_call, generation.id, self._breaker.places):
             await self._check_owned(generation)
             await asyncio.sleep(_PLACE_WAIT)
         self._store.changed.set()  # The next one of this channel may be prepared.
         try:
             answer = await self._ask(generation, link)
         except Unauthorized:
-            if await self._saved(self._breaker.refused):
+            if await saved(self._breaker.refused):
                 log.error("The API refuses the key; calls wait.")
-                if await self._saved(self._store.account.tell, Alert.KEY_REFUSED):
+                if await saved(self._store.account.tell, Alert.KEY_REFUSED):
                     await self._publisher.warn_of_refused_key()
             raise
-        if await self._saved(self._breaker.succeeded):
-            await self._saved(self._store.account.over, Alert.KEY_REFUSED)
+        if await saved(self._breaker.succeeded):
+            await saved(self._store.account.over, Alert.KEY_REFUSED)
         if not matches(answer.content, generation.prompt):
-            await self._saved(self._markers.mixed_up)
+            await saved(self._markers.mixed_up)
             raise ApiNonsense("the answer's content is that of another prompt")
-        kept = await self._saved(self._queue.keep_result, generation.id, answer.result)
-        await self._saved(self._markers.answered, answer.content, generation.prompt)
+        kept = await saved(self._queue.keep_result, generation.id, answer.result)
+        await saved(self._markers.answered, answer.content, generation.prompt)
         self._store.changed.set()
         _check(kept)
         return replace(generation, result=answer.result)
@@ -425,17 +302,15 @@ class Jobs:
         receive = partial(self._receive, generation.result)
         grid = await self._genart.download_result(generation.result, receive)
         if thumbnail is None:
-            thumbnail = await self._thumbnail(generation)
-        parent = await self._parent(generation)
+            thumbnail = await self._sources.thumbnail(generation)
+        parent = await self._sources.parent(generation)
 
         async def post(limit: int) -> Delivered:
             fitted = await self._images.fit(grid, limit)
             small = await self._images.thumbnail(thumbnail, limit) if thumbnail else None
             await self._check_owned(generation)
             delivered = await self._publisher.post_grid(generation, fitted, small, parent)
-            if len(fitted.data) <= CACHE_BYTES:
-                self._grids[generation.id] = fitted.data
-            self._remember_source(generation.id, small)
+            self._sources.keep(generation.id, fitted.data, small)
             return delivered
 
         taken = len(thumbnail.data) if thumbnail else 0
@@ -445,7 +320,7 @@ class Jobs:
         self, generation: Generation, thumbnail: Picture | None
     ) -> Delivered:
         if thumbnail is None:
-            thumbnail = await self._thumbnail(generation)
+            thumbnail = await self._sources.thumbnail(generation)
 
         async def post(limit: int) -> Delivered:
             small = await self._images.thumbnail(thumbnail, limit) if thumbnail else None
@@ -473,11 +348,11 @@ class Jobs:
         generation: Generation,
         parent: Generation,
         tiles: Sequence[Picture],
-        source: Picture | None,
+        shown: Picture | None,
         limit: int,
     ) -> Delivered:
         fitted = [await self._images.fit(tile, limit // len(tiles)) for tile in tiles]
-        small = await self._images.thumbnail(source, limit) if source else None
+        small = await self._images.thumbnail(shown, limit) if shown else None
         await self._check_owned(generation)
         return await self._publisher.post_tile(generation, parent, fitted, small)
 
@@ -499,7 +374,7 @@ class Jobs:
         return await upload(last)
 
     async def _check_owned(self, generation: Generation) -> None:
-        _check(await self._saved(self._queue.owned, generation.id))
+        _check(await saved(self._queue.owned, generation.id))
 
     async def _drop_nameless(self, generation: Generation) -> None:
         """Forget what came of a generation whose member has deleted their data meanwhile."""
@@ -510,7 +385,7 @@ class Jobs:
             log.warning("generation %s: what came of it can't be dropped", generation.id)
 
     async def _posted(self, generation: Generation, delivered: Delivered) -> None:
-        posted = await self._saved(
+        posted = await saved(
             self._queue.posted,
             generation.id,
             delivered.message_id,
@@ -518,12 +393,12 @@ class Jobs:
             delivered.source_file,
             delivered.direct_id,
         )
-        current = posted or await self._saved(self._queue.get, generation.id)
+        current = posted or await saved(self._queue.get, generation.id)
         if current and current.user_id == NOBODY:
             # It was posted just as its member deleted their data.
             drop = self._store.privacy.drop
             place = delivered.direct_id or generation.channel_id
-            await self._saved(drop, generation.id, place, delivered.message_id)
+            await saved(drop, generation.id, place, delivered.message_id)
             raise _Lost
 
     # What went wrong.
@@ -544,12 +419,12 @@ class Jobs:
 
     async def _is_paid(self, generation: Generation) -> bool:
         """Tell whether there is something to deliver, so that no call is needed any more."""
-        current = await self._saved(self._queue.get, generation.id)
+        current = await saved(self._queue.get, generation.id)
         return current is not None and not current.needs_call
 
     async def _later(self, generation: Generation, seconds: float, attempts: int) -> None:
         not_before = self._clock() + timedelta(seconds=seconds)
-        await self._saved(self._queue.requeue, generation.id, not_before, attempts=attempts)
+        await saved(self._queue.requeue, generation.id, not_before, attempts=attempts)
 
     async def _fail(self, generation: Generation, error: VaryError) -> None:
         cause = error.__cause__ or error
@@ -560,14 +435,4 @@ class Jobs:
                 state = State.UNDELIVERED
             elif isinstance(error, DiscordUnavailable):
                 code = ErrorCode.SOURCE_UNREACHABLE  # Nothing was asked of the API yet.
-        await self._saved(self._queue.failed, generation.id, state, code)
-
-    async def _saved(
-        self, change: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Call the store, and again until the database is back."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(_may_come_back),
-            wait=wait_exponential_jitter(multiplier=0.5, max=30),
-        )
-        return await retrying(change, *args, **kwargs)
+        await saved(self._queue.failed, generation.id, state, code)
