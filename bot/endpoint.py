@@ -73,7 +73,7 @@ class Endpoint:
         try:
             async with asyncio.timeout(_READ_TIME):
                 body = await _read(request)
-        except TimeoutError:
+        except (TimeoutError, ConnectionError):  # Who sent it is gone, for the latter.
             return web.Response(status=408)
         if body is None:
             return web.Response(status=413)

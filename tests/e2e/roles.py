@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -67,6 +68,12 @@ def url_of(endpoint: BotProcess) -> str:
     found = re.search(STARTED["endpoint"], endpoint.log)
     assert found is not None
     return f"http://127.0.0.1:{found[1]}/interactions"
+
+
+def free_port() -> str:
+    """Return a port that nothing listens on now, on any of this machine's addresses."""
+    with socket.create_server(("", 0)) as server:
+        return str(server.getsockname()[1])
 
 
 @asynccontextmanager

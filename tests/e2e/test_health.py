@@ -22,14 +22,8 @@ from sandbox.bot_process import ROOT, BotProcess
 from sandbox.discord import Fault
 from sandbox.genart import answer
 from tests.e2e.conftest import World
-from tests.e2e.roles import company
+from tests.e2e.roles import company, free_port
 from tests.unit.test_deploy import queries
-
-
-def free_port() -> str:
-    """Return a port that nothing listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return str(server.getsockname()[1])
 
 
 async def get(process: BotProcess, path: str) -> tuple[int, str]:

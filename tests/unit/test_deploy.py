@@ -1,10 +1,14 @@
-"""What ``deploy/`` says, held against the settings and the roles; nothing of it is run."""
+"""What ``deploy/`` says, held against the settings and the roles."""
 
 from __future__ import annotations
 
 import configparser
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,8 +29,12 @@ HEALTH_PORT = 9090
 GRACE = Settings.model_fields["shutdown_grace"].default
 
 
+def load_text(name: str) -> str:
+    return (DEPLOY / name).read_text()
+
+
 def load(name: str) -> list[Any]:
-    return list(yaml.safe_load_all((DEPLOY / name).read_text()))
+    return list(yaml.safe_load_all(load_text(name)))
 
 
 def services(name: str) -> dict[str, Any]:
@@ -53,6 +61,33 @@ def test_compose_starts_roles_with_settings_that_exist(name: str):
         assert database.startswith("postgresql://vary:secret@postgres/")
         Settings(_env_file=None, **REQUIRED, **given)  # pyright: ignore
     assert bots(name)["worker"]["deploy"]["replicas"] == 3
+
+
+@pytest.mark.parametrize("name", ["compose.endpoints.yaml", "compose.gateways.yaml"])
+def test_compose_takes_the_file_by_the_command_in_its_first_lines(name: str, tmp_path: Path):
+    """With the settings where the file says, and nothing of this machine's environment."""
+    (command,) = re.findall(
+        "^#   docker (compose .*) up -d --build$", load_text(name), re.MULTILINE
+    )
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    values = {"DISCORD_TOKEN": "token", "POSTGRES_PASSWORD": "p4ss", "DOMAIN": "vary.example"}
+    settings = "".join(f"{name}={value}\n" for name, value in values.items())
+    (tmp_path / ".env").write_text(settings)
+    program = Path(sys.executable).with_name("docker-compose")
+    done = subprocess.run(
+        [program, *command.split()[1:], "config", "--format", "json"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["services"]
+    assert found.keys() == services(name).keys()
+    for bot in bots(name):
+        environment = found[bot]["environment"]
+        assert environment["DISCORD_TOKEN"] == "token"
+        assert environment["DATABASE_URL"] == "postgresql://vary:p4ss@postgres/vary"
 
 
 def test_every_shard_has_just_one_gateway():
