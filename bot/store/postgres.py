@@ -192,6 +192,9 @@ class PostgresDatabase(Database):
                 raise
             try:
                 said = await driver.execute(end)
+            except asyncio.CancelledError:
+                await _drop(connection, driver)
+                raise  # Who ends a task, or gives it no more time, is not to be kept from it.
             except BaseException as error:
                 await _drop(connection, driver)
                 raise _Unsure from error

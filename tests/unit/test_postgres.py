@@ -135,6 +135,25 @@ async def test_a_server_that_is_away_is_unavailable_and_heals_by_itself(
         assert await ledger.call() == generation.id
 
 
+async def test_what_is_cancelled_while_it_commits_ends(ledger: Ledger, rows: Rows):
+    rows(
+        "create function wait() returns trigger language plpgsql as"
+        " $$ begin perform pg_sleep(2); return null; end $$"
+    )
+    rows(
+        "create constraint trigger wait after insert or update on workers"
+        " deferrable initially deferred for each row execute function wait()"
+    )
+    beating = asyncio.create_task(ledger.store.workers.heartbeat())
+    committing = "select 1 from pg_stat_activity where query = 'COMMIT' and state = 'active'"
+    async with asyncio.timeout(5):
+        while not rows(committing):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    beating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await beating
+
+
 async def test_a_server_that_hangs_is_unavailable_in_time(
     make_settings: MakeSettings, rows: Rows, database_url: str
 ):
