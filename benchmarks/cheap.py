@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -225,9 +225,13 @@ def cpu_of_postgres() -> float:
 
     A backend's are lost when it ends: what is measured keeps its connections.
     """
-    mine = psutil.Process().children(recursive=True)
-    times = [process.cpu_times() for process in mine if process.name().startswith("postgres")]
-    return sum(time.user + time.system for time in times)
+    used = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.name().startswith("postgres"):
+                times = process.cpu_times()
+                used += times.user + times.system
+    return used
 
 
 async def until(server: Server, look: Callable[[], bool], seconds: float) -> None:

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 from bot.config import Settings
-from bot.domain import Asker, Click, Kind, NewGeneration, Option, Result
+from bot.domain import Asker, Click, Delivered, Kind, NewGeneration, Option, Result
 from bot.store import Store
 
 
@@ -30,14 +30,14 @@ async def store_calls(url: str, users: list[int]) -> dict[str, list[float]]:
             assert claimed is not None, "nothing was claimed"  # noqa: S101
             assert claimed.id == new, "another row was claimed"  # noqa: S101
             await queue.keep_result(new, Result(("https://x",), (option,)))
-            await queue.posted(new, number, "grid.png", None)
+            await queue.posted(new, Delivered(number, "grid.png"))
             click = Click(replace(asker, interaction_id=new + 1), number, new, 0, "U1", {})
             began = time.perf_counter()
             await requests.press(click)
             times["press"].append(time.perf_counter() - began)
             await requests.answered(new + 1, number)
             await queue.claim_others([], 1)
-            await queue.posted(new + 1, number, "tile-1.png", None)
+            await queue.posted(new + 1, Delivered(number, "tile-1.png"))
     return times
 
 

@@ -9,6 +9,7 @@ import pkgutil
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CONNECTIONS = 100
-"""Connections to Discord's REST API at most. A burst reuses them: hundreds of handshakes at once
-cost more than waiting for a connection, and a full backlog costs a second."""
+"""Connections to Discord's REST API at most. A burst reuses these: to open hundreds at once takes
+longer than to wait for a free one."""
 
 _IDENTIFY_PERIOD = 5.5
 """Seconds between two IDENTIFYs of one bucket: Discord's 5 (documentation, "Gateway", Max
@@ -65,12 +66,22 @@ Handler = Callable[..., Awaitable[None]]
 """Called with the interaction and the numbers of its custom_id."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What acts on a button or a modal, and whether a server's owners may shut members out of it
+    (:meth:`VaryBot.add_button`)."""
+
+    template: Template
+    handler: Handler
+    governed: bool
+
+
 class CommandTree(app_commands.CommandTree["VaryBot"]):
     """The command tree; its errors go to :meth:`VaryBot.report`.
 
-    Every command says where it is, for left out, an application's own settings decide: everywhere
-    unless it says otherwise (``@app_commands.guild_only()``), in servers, in direct messages with
-    the bot and among others, be the bot installed in the server or for the user alone.
+    Every command states its contexts: without that, the application's own settings decide. The
+    default is servers, direct messages with the bot, and other direct messages and groups, for
+    both kinds of installation.
     """
 
     def __init__(self, client: VaryBot) -> None:
@@ -151,8 +162,7 @@ class VaryBot(commands.AutoShardedBot):
         self.store = store
         self.prompt_rules = prompt_rules
         self.places = places or Places()
-        self._ungoverned: set[str] = set()
-        self._routes: dict[discord.InteractionType, dict[str, tuple[Template, Handler]]] = {
+        self._routes: dict[discord.InteractionType, dict[str, _Route]] = {
             discord.InteractionType.component: {},
             discord.InteractionType.modal_submit: {},
         }
@@ -165,8 +175,8 @@ class VaryBot(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Load the features, and register their commands if Discord has others."""
-        # A session that can't be resumed begins anew at this address, wherever the first began;
-        # so does every session where the number of shards is given.
+        # discord.py begins a new session at this address where one can't be resumed, and every
+        # session where the number of shards is given: it must be the one that Discord names.
         _, gateway, limit = await self.http.get_bot_gateway()
         DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
         self._identify_buckets = limit["max_concurrency"]
@@ -238,9 +248,7 @@ class VaryBot(commands.AutoShardedBot):
     ) -> None:
         if template.prefix in self._routes[kind]:
             raise ValueError(f"two handlers for custom_ids that begin with {template.prefix}:")
-        self._routes[kind][template.prefix] = (template, handler)
-        if not governed:
-            self._ungoverned.add(template.prefix)
+        self._routes[kind][template.prefix] = _Route(template, handler, governed)
 
     async def check_place(self, interaction: Interaction, *, governed: bool = True) -> None:
         """Check that the operator and the server's owners let the bot be used there, by whoever
@@ -285,20 +293,19 @@ class VaryBot(commands.AutoShardedBot):
         custom_id = str((interaction.data or {}).get("custom_id", ""))
         is_component = interaction.type is discord.InteractionType.component
         route = self._routes[interaction.type].get(custom_id.partition(":")[0])
-        if route and (not is_component or pressed_label(interaction) is not None):
-            template, handler = route
-            if (numbers := template.match(custom_id)) is not None:
-                governed = template.prefix not in self._ungoverned
-                try:
-                    await self.check_place(interaction, governed=governed)
-                except Refused as refusal:
-                    if governed and is_component and template.about_generation:
-                        await self._record(interaction, numbers[0], refusal)
-                    raise
-                await handler(interaction, *numbers)
-                return
-        log.warning("Interaction %s is of a component that isn't ours.", interaction.id)
-        await say(interaction, text.UNKNOWN_BUTTON)
+        numbers = route.template.match(custom_id) if route else None
+        is_shown = not is_component or pressed_label(interaction) is not None
+        if route is None or numbers is None or not is_shown:
+            log.warning("Interaction %s is of a component that isn't ours.", interaction.id)
+            await say(interaction, text.UNKNOWN_BUTTON)
+            return
+        try:
+            await self.check_place(interaction, governed=route.governed)
+        except Refused as refusal:
+            if is_component and route.template.about_generation:
+                await self._record(interaction, numbers[0], refusal)
+            raise
+        await route.handler(interaction, *numbers)
 
     async def _record(self, interaction: Interaction, generation_id: int, refusal: Refused) -> None:
         """Record a press that is refused before its handler sees it."""

@@ -276,7 +276,7 @@ class Settings(BaseSettings):
         BeforeValidator(lambda value: str(value).strip().upper()),
     ] = Field("INFO", description="`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`")
     log_format: Literal["text", "json"] = Field(
-        "text", description="`text`, or `json` for one object a line"
+        "text", description="form of the log: `text`, or `json` for one object a line"
     )
 
     @model_validator(mode="after")

@@ -279,7 +279,8 @@ class Generation:
     ``grid_file`` and ``source_file`` name the attachments of the message ``message_id``;
     ``card_id`` is the message that shows the progress (or, where the result fills the answer, the
     deferred answer). ``interaction_id`` is the interaction whose answer the card is: the one that
-    asked, or a later one that fetched the result. ``attempts`` counts deliveries that failed.
+    asked, or a later one that fetched the result. ``attempts`` counts tries that ended
+    without a result: failed preparations, failed deliveries, workers that died.
     ``discarded``: the asker doesn't want the result posted; it is kept to be fetched.
     Of a result that was deleted (``deleted_at``) only what accounting needs is kept.
 

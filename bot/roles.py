@@ -47,8 +47,8 @@ _LAST_ANSWERS = 3.0
 """Seconds that the last answers get when a front ends: Discord takes none that comes later."""
 
 _UNREACHED_PAUSE, _BROKEN_PAUSE = 30.0, 120.0
-"""Seconds between two connections at most, so that no outage outlasts itself: where Discord wasn't
-reached, and where it was. Discord resets the token of who identifies 1,000 times a day."""
+"""The longest pause in seconds before connecting again: where Discord wasn't reached, and where a
+connection broke. Discord resets the token of who identifies more than 1,000 times a day."""
 
 _NOTICE = 2.0
 """Seconds within which a proxy notices that an endpoint is about to end."""
@@ -85,7 +85,7 @@ async def run(settings: Settings, role: Role) -> None:
     call_at_stop(task.cancel)
     for module in _MODULES[role]:
         importlib.import_module(module)
-    # What was imported stays: the garbage collector needs not go through it during a burst.
+    # What was imported stays in memory: the garbage collector needn't look at it again.
     gc.collect()
     gc.freeze()
     checks: Checks = {}

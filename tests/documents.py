@@ -40,7 +40,7 @@ def env_example() -> str:
     parts = [_HEAD]
     for name, field in Settings.model_fields.items():
         sentence = (field.description or "").replace("`", "") + "."
-        comment = textwrap.wrap(sentence[:1].upper() + sentence[1:], 96)
+        comment = textwrap.wrap(sentence[:1].upper() + sentence[1:], 96, break_on_hyphens=False)
         line = f"{name.upper()}={default_of(field)}"
         if (value := recommended(field)) is not None:
             comment.append(

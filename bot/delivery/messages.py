@@ -220,14 +220,14 @@ class Messages:
                 self._aside(follow_up, failure)
             return
         more = _reply_to(generation, generation.card_id) if may_read_history(generation) else {}
-        send = partial(
+        reply = partial(
             self.channel(generation).send,
             sentence,
             nonce=f"f{generation.id}",
             allowed_mentions=_only(generation.user_id),
             **more,
         )
-        self._aside(send, failure)
+        self._aside(reply, failure)
 
     def drop_answer(self, generation: Generation) -> None:
         """Delete a deferred answer that the result could not fill: it says for good that the

@@ -160,10 +160,9 @@ class DiscordPublisher:
                     direct_id = channel.id
                 # Where the answer got lost, Discord returns the card that it took.
                 nonce = f"c{generation.interaction_id}"
-                post = partial(
-                    self._messages.post_to, channel, generation, build, files, NO_MENTIONS
+                message = await self._messages.post_to(
+                    channel, generation, build, files, NO_MENTIONS, nonce=nonce
                 )
-                message = await post(nonce=nonce)
             except NotPossible as second:
                 raise CardUnavailable from second
         if (found := media(message).get(name)) is None:
@@ -199,18 +198,14 @@ class DiscordPublisher:
         parent: Generation | None,
     ) -> Delivered:
         grid_file = f"{GRID}{grid.suffix}"
-        source_file = f"{SOURCE}{source.suffix}" if source else None
-        files = [(grid_file, grid)]
-        if source and source_file:
-            files.append((source_file, source))
+        source_file, sources = _named_source(source)
+        files = [(grid_file, grid), *sources]
         build = partial(grid_message, generation, grid_file, source_file)
-        post = partial(self._post_or_fill_card, generation, build, files)
-        message_id, direct_id = await post(parent)
+        message_id, direct_id = await self._post_or_fill_card(generation, build, files, parent)
         return Delivered(message_id, grid_file, source_file, direct_id)
 
     async def post_descriptions(self, generation: Generation, source: Picture | None) -> Delivered:
-        source_file = f"{SOURCE}{source.suffix}" if source else None
-        files = [(source_file, source)] if source and source_file else []
+        source_file, files = _named_source(source)
         build = partial(description_message, generation, source_file)
         message_id, direct_id = await self._post_or_fill_card(generation, build, files)
         return Delivered(message_id, None, source_file, direct_id)
@@ -249,10 +244,8 @@ class DiscordPublisher:
             f"{TILE.format(number)}{tile.suffix}"
             for number, tile in enumerate(tiles, generation.tile or 1)
         ]
-        files = list(zip(names, tiles, strict=True))
-        source_file = f"{SOURCE}{source.suffix}" if source else None
-        if source and source_file:
-            files.append((source_file, source))
+        source_file, sources = _named_source(source)
+        files = [*zip(names, tiles, strict=True), *sources]
         to_grid = link(parent) if parent.message_id else None
         build = partial(tile_message, generation, names, source_file, to_grid)
         if generation.answer_only:
@@ -377,3 +370,11 @@ class DiscordPublisher:
 
     async def warn_of_fast_time(self, info: AccountInfo) -> None:
         await self._messages.tell_operator(account_words.fast_time_low(info.fast_time or ""))
+
+
+def _named_source(source: Picture | None) -> tuple[str | None, list[tuple[str, Picture]]]:
+    """Return the file name of what a result shows of its source, and the file, if there is one."""
+    if source is None:
+        return None, []
+    name = f"{SOURCE}{source.suffix}"
+    return name, [(name, source)]

@@ -90,14 +90,6 @@ class Database(ABC):
             StoreUnavailable: nothing was written, or nobody can tell.
         """
 
-    def check_file(self) -> None:
-        """Check that the database is the one that was opened, where that can change.
-
-        Raises:
-            DatabaseUnusable
-        """
-        return
-
     def set_counters(self, connection: sa.Connection) -> None:
         """Let the ids that the database gives out go on after those of the rows that are there,
         where it counts them apart from the rows."""

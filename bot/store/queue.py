@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from bot.domain import TOKEN_LIFETIME, ErrorCode, Generation, Kind, Result, State
+from bot.domain import TOKEN_LIFETIME, Delivered, ErrorCode, Generation, Kind, Result, State
 from bot.store.database import Database, Lock
 from bot.store.rows import (
     CALL_ORDER,
@@ -67,8 +68,8 @@ _WAITING = (
 )
 
 
-# Another transaction may have claimed or cancelled it since. Not as an index knows it: PostgreSQL
-# would find the queue a second time by that, and compare each row of it with each.
+# Another transaction may have changed the state since. ``concat`` keeps PostgreSQL from finding the
+# queue a second time by the state's index, and comparing each row of it with each.
 _STILL_QUEUED = g.state.concat("") == State.QUEUED
 
 
@@ -85,7 +86,6 @@ def _candidates(order: sa.Subquery) -> sa.Select[tuple[int]]:
 
 
 _ID = g.id == sa.bindparam("generation")
-_DELIVERED = ("message_id", "grid_file", "source_file", "direct_id")
 _RUNNING_PROMPTS = sa.select(g.prompt).where(RUNNING, NEEDS_CALL).correlate(None)
 # Where preparing takes long, Discord limits that channel or fails it: no more of it is begun.
 _SLOW_CHANNELS = (
@@ -162,7 +162,7 @@ class _Statements:
         free = others.scalar_subquery() < _given("places")
         now = _given("now")
         over: dict[str, Any] = {"finished_at": now, "card_due": True}
-        told = {name: _given(f"its_{name}") for name in _DELIVERED}
+        told = {field.name: _given(f"its_{field.name}") for field in fields(Delivered)}
         unseen = sa.case((g.result.is_(None), State.CANCELLED), else_=State.UNDELIVERED)
 
         self.owned = sa.select(*COLUMNS).where(*mine)
@@ -308,7 +308,7 @@ class Queue:
 
         def take(connection: sa.Connection) -> bool:
             now = self._workers.bury(connection)
-            # A front leaves a card for some time to itself; older versions left leases.
+            # The front keeps a cancelled card to itself until then.
             free = sa.or_(g.lease_until.is_(None), g.lease_until < now)
             nobody_s = sa.or_(g.worker.is_(None), g.worker.not_in(REGISTERED))
             return self._give_up(connection, sa.and_(nobody_s, free))
@@ -352,7 +352,10 @@ class Queue:
 
         Where the row was taken for interrupted meanwhile, it is queued to be delivered.
         """
-        values = {"result": dump_result(result)}
+        answer = dump_result(result)
+        query = self._statements.keep_result
+        if kept := await self._change(query, generation_id, answer=answer):
+            return kept
         retry = generations.alias("retry")
         lost = sa.and_(
             g.id == generation_id,
@@ -360,12 +363,10 @@ class Queue:
             ~sa.exists().where(retry.c.retry_of == g.id),
         )
         revived = {"state": State.QUEUED, "finished_at": None, "card_due": False, "worker": None}
-
-        query = self._statements.keep_result
-        if kept := await self._change(query, generation_id, answer=values["result"]):
-            return kept
         # Under the lock under which somebody tries again.
-        await self._database.write(lambda connection: change(connection, lost, **values, **revived))
+        await self._database.write(
+            lambda connection: change(connection, lost, result=answer, **revived)
+        )
         return None
 
     async def requeue(self, generation_id: int, not_before: datetime, *, attempts: int) -> bool:
@@ -382,24 +383,10 @@ class Queue:
             )
         )
 
-    async def posted(
-        self,
-        generation_id: int,
-        message_id: int,
-        grid_file: str | None,
-        source_file: str | None,
-        direct_id: int | None = None,
-    ) -> Generation | None:
-        """Record that the result is the message ``message_id``, in the direct messages
-        ``direct_id`` if they hold it, and its attachments' names."""
-        return await self._end(
-            self._statements.posted,
-            generation_id,
-            its_message_id=message_id,
-            its_grid_file=grid_file,
-            its_source_file=source_file,
-            its_direct_id=direct_id,
-        )
+    async def posted(self, generation_id: int, delivered: Delivered) -> Generation | None:
+        """Record where the result is, and its attachments' names."""
+        its = {f"its_{name}": value for name, value in asdict(delivered).items()}
+        return await self._end(self._statements.posted, generation_id, **its)
 
     async def failed(self, generation_id: int, state: State, error: ErrorCode) -> Generation | None:
         """Record that a generation failed, or that its result could not be delivered."""

@@ -142,7 +142,7 @@ class SqliteDatabase(Database):
         wake: bool = False,
         durable: bool = True,
     ) -> T:
-        self.check_file()
+        self._check_file()
         until = time.monotonic() + (0 if urgent else _PATIENCE)
         while True:
             try:
@@ -158,7 +158,7 @@ class SqliteDatabase(Database):
                 log.error("The database could not be written: %s", reason(error))
                 raise StoreUnavailable from error
 
-    def check_file(self) -> None:
+    def _check_file(self) -> None:
         """Check that the file is the one that was opened.
 
         SQLite goes on writing to a file that was deleted, and all of that would be lost.

@@ -20,10 +20,6 @@ class Values:
         """Return the value that is kept under ``name``."""
         return await self._database.read(lambda connection: _get(connection, name))
 
-    async def set(self, name: str, value: str) -> None:
-        """Keep ``value`` under ``name``."""
-        await self.change(name, lambda _: value)
-
     async def change(self, name: str, change: Callable[[str | None], str]) -> str:
         """Replace the value under ``name`` by what ``change`` makes of it; return the new one.
 

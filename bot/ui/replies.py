@@ -29,7 +29,8 @@ DISCORD_ERRORS = (discord.DiscordException, aiohttp.ClientError, OSError, Runtim
 """What a request to Discord raises; RuntimeError where the connection's session is closed."""
 
 _ANSWER_TIME = 3.5
-"""Seconds after which an answer is given up: Discord takes none that is more than 3 s late."""
+"""Seconds after which an answer is given up: Discord takes none later than 3 s after the
+interaction."""
 
 _LOOK_TIME = 3.0
 """Seconds within which Discord is asked whether it took an answer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 
 from bot.store.values import Values
@@ -14,9 +14,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 15 * 60.0
 
 LONGEST_WAIT = 3_600.0
 """Seconds that the API asks to be left alone at most (``genart_format.read_retry_after``)."""
-
-ALERT_PERIOD = 3_600.0
-"""Seconds between two messages to the operator."""
 
 _NAME = "breaker"
 
@@ -29,11 +26,12 @@ class _State:
     open_until: float = 0
     refused_until: float = 0
     pause: float = FIRST_PAUSE
-    next_alert: float = 0
 
     @classmethod
     def load(cls, text: str | None) -> _State:
-        return cls(**json.loads(text)) if text else cls()
+        known = {field.name for field in fields(cls)}
+        values = json.loads(text or "{}")
+        return cls(**{name: value for name, value in values.items() if name in known})
 
     def dump(self) -> str:
         return json.dumps(asdict(self))
@@ -42,18 +40,12 @@ class _State:
         return replace(self, open_until=max(self.open_until, until))
 
     def refused(self, now: float) -> tuple[_State, bool]:
-        """Return the state after a refusal, and whether it is time to tell the operator."""
+        """Return the state after a refusal, and whether a pause begins with it."""
         if _is_ahead(self.refused_until, now, LONGEST_PAUSE):
             return self, False
         until = now + self.pause
-        alert = not _is_ahead(self.next_alert, now, ALERT_PERIOD)
-        changed = _State(
-            open_until=max(self.open_until, until),
-            refused_until=until,
-            pause=min(self.pause * 2, LONGEST_PAUSE),
-            next_alert=now + ALERT_PERIOD if alert else self.next_alert,
-        )
-        return changed, alert
+        pause = min(self.pause * 2, LONGEST_PAUSE)
+        return _State(max(self.open_until, until), until, pause), True
 
 
 class CircuitBreaker:
@@ -113,23 +105,23 @@ class CircuitBreaker:
         await self._change(lambda state: state.busy(until))
 
     async def refused(self) -> bool:
-        """Note that the API refused the key; return whether it is time to tell the operator.
+        """Note that the API refused the key; return whether calls pause anew for it.
 
         A revoked key must not fail every queued generation.
 
         Raises:
             StoreUnavailable
         """
-        alert = False
+        begins = False
         now = self._now()
 
         def refuse(state: _State) -> _State:
-            nonlocal alert
-            state, alert = state.refused(now)
+            nonlocal begins
+            state, begins = state.refused(now)
             return state
 
         await self._change(refuse)
-        return alert
+        return begins
 
     async def _change(self, change: Callable[[_State], _State]) -> None:
         text = await self._values.change(_NAME, lambda text: change(_State.load(text)).dump())

@@ -111,22 +111,14 @@ class Cards:
             self._next_update = time.monotonic() + _UPDATE_PERIOD
             await self._update()
 
-    async def _update(self) -> None:
-        """Edit the cards whose place or progress changed: of what this worker runs, and where it
-        leads of what waits."""
-        waiting: list[Generation] = []
-        delayed: list[Generation] = []
-        held_up, running = set[int](), 0
-        if self._workers.leads:
-            waiting = await self._queue.waiting()
-            running = await self._queue.running() if waiting else 0
-            delayed = await self._queue.postponed()
-            if not self._markers.equal_prompts:
-                held_up = await self._queue.held_up()
-        usual = await self._queue.typical_duration() if self._running else None
-        discarded = await self._queue.discarded() if self._running else set[int]()
+    async def _running_cards(self) -> list[tuple[Generation, Progress]]:
+        """Return what this worker runs, with what its cards show."""
+        if not self._running:
+            return []
+        usual = await self._queue.typical_duration()
+        discarded = await self._queue.discarded()
         now = self._clock()
-        cards = [
+        return [
             (
                 generation,
                 # Grids tell nothing of how long a description takes.
@@ -140,11 +132,27 @@ class Cards:
             for generation, tile in self._running.values()
             if generation.id not in discarded
         ]
-        cards += [(generation, Progress(delayed=True)) for generation in delayed]
-        for place, row in enumerate(waiting, 1):
-            ahead = count_ahead(place, running, self._concurrency)
-            progress = Progress(ahead=ahead, same_prompt=row.id in held_up, paused=self.paused)
-            cards.append((row, progress))
+
+    async def _waiting_cards(self) -> list[tuple[Generation, Progress]]:
+        """Return what waits, with what its cards show."""
+        delayed = await self._queue.postponed()
+        cards = [(generation, Progress(delayed=True)) for generation in delayed]
+        if waiting := await self._queue.waiting():
+            running = await self._queue.running()
+            equal_prompts = self._markers.equal_prompts
+            held_up = set[int]() if equal_prompts else await self._queue.held_up()
+            for place, row in enumerate(waiting, 1):
+                ahead = count_ahead(place, running, self._concurrency)
+                progress = Progress(ahead=ahead, same_prompt=row.id in held_up, paused=self.paused)
+                cards.append((row, progress))
+        return cards
+
+    async def _update(self) -> None:
+        """Edit the cards whose place or progress changed: of what this worker runs, and where it
+        leads of what waits."""
+        cards = await self._running_cards()
+        if self._workers.leads:
+            cards += await self._waiting_cards()
         live = {generation.id for generation, _ in cards}
         channels = Counter(channel_id for _, channel_id in self._edits.values())
         self._shown = {id_: shown for id_, shown in self._shown.items() if id_ in live}

@@ -59,7 +59,9 @@ NONCE_LIFE = timedelta(minutes=2)
 """How long Discord surely recognizes a message by its nonce ("a few minutes", its reference)."""
 
 _MESSAGE_BYTES = 24 * 1024 * 1024
+"""Bytes of all files of a message: below Discord's limit."""
 _SMALLER_LIMITS = (int(9.5 * 1024 * 1024), 7 * 1024 * 1024)
+"""Bytes of a file that are tried next where Discord refuses it."""
 _DELIVERY_ATTEMPTS = 150
 """Twelve hours: the API's links of a result live for a day."""
 _PREPARE_ATTEMPTS = 8
@@ -81,19 +83,25 @@ class _Lost(Exception):
     """Another worker owns the generation by now."""
 
 
+class _Erased(Exception):
+    """The member has deleted their data."""
+
+
 class _Unseen(Exception):
     """The asker sees nothing of the generation: they were not answered, or discarded it."""
 
 
-def _check(generation: Generation | None) -> None:
+def _require_owned(generation: Generation | None) -> None:
     """Go on with a generation that this worker owns still, as it is now in the ledger.
 
     Raises:
-        _Lost: it is another's, or its member has deleted their data.
+        _Lost, _Erased
         _Unseen: it was discarded.
     """
-    if generation is None or generation.user_id == NOBODY:
+    if generation is None:
         raise _Lost
+    if generation.user_id == NOBODY:
+        raise _Erased
     if generation.discarded:
         raise _Unseen
 
@@ -140,7 +148,7 @@ class Jobs:
         detail = None
         try:
             if generation.card_id is None:
-                generation = await self._seen(generation)
+                generation = await self._with_card(generation)
             await self._handlers[generation.kind](generation)
             return
         except _Unseen:
@@ -148,6 +156,8 @@ class Jobs:
             await saved(self._queue.unseen, generation.id)
         except _Lost:
             log.warning("generation %s belongs to another worker by now; left to it", generation.id)
+        except _Erased:
+            log.info("generation %s: its member has deleted their data", generation.id)
         except DatabaseUnusable:
             log.warning("generation %s is left where it is: the database is gone", generation.id)
         except ApiBusy as error:
@@ -166,7 +176,7 @@ class Jobs:
             self._cards.stopped(generation.id, detail)
         await self._drop_nameless(generation)
 
-    async def _seen(self, generation: Generation) -> Generation:
+    async def _with_card(self, generation: Generation) -> Generation:
         """Return a generation with its card, which the front didn't record.
 
         Raises:
@@ -265,8 +275,8 @@ class Jobs:
         except Unauthorized:
             if await saved(self._breaker.refused):
                 log.error("The API refuses the key; calls wait.")
-                if await saved(self._store.account.tell, Alert.KEY_REFUSED):
-                    await self._publisher.warn_of_refused_key()
+            if await saved(self._store.account.tell, Alert.KEY_REFUSED):
+                await self._publisher.warn_of_refused_key()
             raise
         if await saved(self._breaker.succeeded):
             await saved(self._store.account.over, Alert.KEY_REFUSED)
@@ -276,7 +286,7 @@ class Jobs:
         kept = await saved(self._queue.keep_result, generation.id, answer.result)
         await saved(self._markers.answered, answer.content, generation.prompt)
         self._store.changed.set()
-        _check(kept)
+        _require_owned(kept)
         return replace(generation, result=answer.result)
 
     async def _ask(self, generation: Generation, link: str) -> Answer:
@@ -374,7 +384,7 @@ class Jobs:
         return await upload(last)
 
     async def _check_owned(self, generation: Generation) -> None:
-        _check(await saved(self._queue.owned, generation.id))
+        _require_owned(await saved(self._queue.owned, generation.id))
 
     async def _drop_nameless(self, generation: Generation) -> None:
         """Forget what came of a generation whose member has deleted their data meanwhile."""
@@ -385,21 +395,14 @@ class Jobs:
             log.warning("generation %s: what came of it can't be dropped", generation.id)
 
     async def _posted(self, generation: Generation, delivered: Delivered) -> None:
-        posted = await saved(
-            self._queue.posted,
-            generation.id,
-            delivered.message_id,
-            delivered.grid_file,
-            delivered.source_file,
-            delivered.direct_id,
-        )
+        posted = await saved(self._queue.posted, generation.id, delivered)
         current = posted or await saved(self._queue.get, generation.id)
         if current and current.user_id == NOBODY:
             # It was posted just as its member deleted their data.
             drop = self._store.privacy.drop
             place = delivered.direct_id or generation.channel_id
             await saved(drop, generation.id, place, delivered.message_id)
-            raise _Lost
+            raise _Erased
 
     # What went wrong.
 

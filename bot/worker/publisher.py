@@ -20,7 +20,7 @@ from bot.domain import (
 
 class Publisher(Protocol):
     """Its methods raise :class:`bot.errors.DeliveryFailed` and no error of a library's. Those
-    about cards of work that is over return whether there is nothing left to do."""
+    about cards of work that is over return true where no further edit is needed."""
 
     async def show_progress(self, generation: Generation, progress: Progress) -> None:
         """Show on the card how far the work is, if that is possible.

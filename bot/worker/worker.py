@@ -35,7 +35,7 @@ POLL = 2.0
 those that another process wrote."""
 
 _CARDS_PERIOD, _REMOVALS_PERIOD = 1.0, 5.0
-_TOKENS_PERIOD, _PURGE_PERIOD = 30.0, 24 * 3_600.0
+_TOKENS_PERIOD, _PURGE_PERIOD = 30.0, 3_600.0
 _LAST_EDITS = 2.0
 """Seconds that the last edits of cards get when the worker ends."""
 
@@ -141,7 +141,7 @@ class Worker:
                 (_REMOVALS_PERIOD, self._leading(self._removals.work), None),
                 (NOTICES_PERIOD, self._leading(self._notices.deliver), None),
             ):
-                loops.create_task(_repeat(seconds, work, wake))
+                loops.create_task(repeat(seconds, work, wake))
 
     async def _maintain(self) -> None:
         """Show that this worker lives, take over what dead ones owned, learn what others know."""
@@ -163,7 +163,7 @@ class Worker:
     def _leading(
         self, work: Callable[[], Coroutine[Any, Any, None]]
     ) -> Callable[[], Coroutine[Any, Any, None]]:
-        """Have the one worker that leads do for all what is to be done once."""
+        """Return ``work`` that is done only while this worker leads."""
 
         async def lead() -> None:
             if self._store.workers.leads:
@@ -227,10 +227,19 @@ class Worker:
         self._store.changed.set()
 
 
-async def _repeat(
-    seconds: float, work: Callable[[], Coroutine[Any, Any, None]], wake: asyncio.Event | None
+async def repeat(
+    seconds: float,
+    work: Callable[[], Coroutine[Any, Any, None]],
+    wake: asyncio.Event | None = None,
+    *,
+    retry_after: float = POLL,
 ) -> None:
-    """Do ``work`` again and again, when woken and every ``seconds``."""
+    """Do ``work`` again and again, when woken and every ``seconds``; where it fails, after
+    ``retry_after`` seconds.
+
+    Raises:
+        DatabaseUnusable
+    """
     wake = wake or asyncio.Event()
     while True:
         # Cleared before the ledger is asked: a wake-up during the query is kept.
@@ -240,11 +249,13 @@ async def _repeat(
         except DatabaseUnusable:
             raise
         except StoreUnavailable:
-            log.warning("The ledger can't be used now; trying again in %.0f s.", POLL)
-            await asyncio.sleep(POLL)
+            log.warning("The ledger can't be used now; trying again in %.0f s.", retry_after)
+            await asyncio.sleep(retry_after)
+            continue
         except Exception:
             log.exception("The worker's loop failed; it goes on.")
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(retry_after)
+            continue
         # Not wait_for: until Python 3.12 it can swallow a cancellation.
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

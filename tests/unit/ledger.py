@@ -10,7 +10,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.domain import Asker, Click, Generation, Kind, NewGeneration, Option, Result, State
+from bot.domain import (
+    Asker,
+    Click,
+    Delivered,
+    Generation,
+    Kind,
+    NewGeneration,
+    Option,
+    Result,
+    State,
+)
 from bot.store import Store
 from bot.store.asked import EnqueueResult
 from tests.conftest import MakeSettings
@@ -118,7 +128,7 @@ class Ledger:
         """Keep and post the result of a generation that runs."""
         id_ = generation.id
         assert await self.queue.keep_result(id_, RESULT)
-        assert await self.queue.posted(id_, id_ + 2, "grid.png", "source.png")
+        assert await self.queue.posted(id_, Delivered(id_ + 2, "grid.png", "source.png"))
         await self.queue.card_done([id_])
         done = await self.get(generation)
         assert done.state is State.POSTED
@@ -128,7 +138,7 @@ class Ledger:
         """Post a tile of a grid."""
         made = await self.answered(await self.requests.press(self.click(grid, option, user_id)))
         assert made.id in await self.others()
-        assert await self.queue.posted(made.id, made.id + 2, f"tile-{made.tile}.png", None)
+        assert await self.queue.posted(made.id, Delivered(made.id + 2, f"tile-{made.tile}.png"))
         await self.queue.card_done([made.id])
         return await self.get(made)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import timedelta
 
 import pytest
 
-from bot.worker.breaker import ALERT_PERIOD, FIRST_PAUSE, LONGEST_PAUSE, CircuitBreaker
+from bot.worker.breaker import FIRST_PAUSE, LONGEST_PAUSE, CircuitBreaker
 from tests.unit.ledger import Ledger
 
 
@@ -94,15 +93,12 @@ async def test_a_success_of_a_call_that_was_under_way_does_not_close_an_open_bre
     assert breaker.places == 0
 
 
-async def test_the_operator_is_told_once_an_hour(breaker: CircuitBreaker, ledger: Ledger):
-    told: list[float] = []
-    begin = ledger.clock().timestamp()
-    while (now := ledger.clock().timestamp()) < begin + 2.5 * ALERT_PERIOD:
-        if await breaker.refused():
-            told.append(now)
-        wait(ledger, 100)
-    assert len(told) == 3
-    assert all(later - earlier >= ALERT_PERIOD for earlier, later in itertools.pairwise(told))
+async def test_what_an_older_version_kept_is_read(ledger: Ledger):
+    old = '{"open_until": 0, "refused_until": 0, "pause": 5.0, "next_alert": 12.5}'
+    await ledger.store.values.change("breaker", lambda _: old)
+    breaker = CircuitBreaker(3, ledger.store.values, ledger.clock)
+    await breaker.load()
+    assert breaker.places == 3
 
 
 async def test_a_key_that_is_refused_while_the_api_is_busy_is_in_doubt_all_the_same(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot import text
-from bot.domain import ALL_FOUR, Click, Generation, Kind, State
+from bot.domain import ALL_FOUR, Click, Delivered, Generation, Kind, State
 from bot.errors import Elsewhere, NotDeletable, Refused, UnknownPicture, WasDeleted
 from bot.store.asked import EnqueueResult
 from bot.text import pictures as words
@@ -178,7 +178,7 @@ async def test_the_worker_that_takes_a_deletion_over_knows_the_message(ledger: L
 async def test_a_deletion_outlives_the_removal_of_a_card_that_was_under_way(ledger: Ledger):
     called = await ledger.called()
     assert await ledger.queue.keep_result(called.id, RESULT)
-    assert await ledger.queue.posted(called.id, 99, "grid.png", None)
+    assert await ledger.queue.posted(called.id, Delivered(99, "grid.png"))
     (card,) = await ledger.queue.cards_due()
     click = press(ledger, called, "Delete")
     await ledger.store.pictures.delete(click, moderator=False, with_tiles=False)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain import TOKEN_LIFETIME, ErrorCode, Generation, Kind, NewGeneration, State
+from bot.domain import TOKEN_LIFETIME, Delivered, ErrorCode, Generation, Kind, NewGeneration, State
 from bot.errors import NothingToRetry
 from bot.store import Store
 from bot.store.queue import LONGEST_DELAY, PREPARE_TIME
@@ -294,8 +294,8 @@ async def test_only_what_was_asked_of_the_api_is_interrupted_when_its_worker_die
         assert await other.call() is None, "what may be charged for is never run again by itself"
         assert await other.others() == sorted([answered.id, tile.id])
         assert (await other.get(answered)).attempts == 1, "it may have been posted already"
-        assert await other.queue.posted(answered.id, 9, "grid.png", None)
-    assert not await ledger.queue.posted(calling.id, 9, "grid.png", None)
+        assert await other.queue.posted(answered.id, Delivered(9, "grid.png"))
+    assert not await ledger.queue.posted(calling.id, Delivered(9, "grid.png"))
     assert not await ledger.queue.failed(tile.id, State.FAILED, ErrorCode.TIMEOUT)
     assert not await ledger.queue.requeue(prepared.id, ledger.clock.now, attempts=1)
     ends = [State.INTERRUPTED, State.RUNNING, State.POSTED, State.RUNNING]
@@ -362,7 +362,7 @@ async def test_a_card_that_its_worker_left_behind_is_another_s_to_correct(
     make_settings: MakeSettings, ledger: Ledger
 ):
     posted, failed = await paid(ledger), await ledger.called(BOB)
-    await ledger.queue.posted(posted.id, 9, "grid.png", None)
+    await ledger.queue.posted(posted.id, Delivered(9, "grid.png"))
     await ledger.queue.failed(failed.id, State.FAILED, ErrorCode.TIMEOUT)
     async with other_worker(make_settings, ledger) as other:
         ledger.clock.advance(LEASE + SECOND)

@@ -13,7 +13,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from bot.domain import Click, ErrorCode, Generation, Kind, NewGeneration, Option, Result, State
+from bot.domain import (
+    Click,
+    Delivered,
+    ErrorCode,
+    Generation,
+    Kind,
+    NewGeneration,
+    Option,
+    Result,
+    State,
+)
 from bot.errors import (
     DailyLimitReached,
     Elsewhere,
@@ -388,7 +398,7 @@ async def test_a_tile_whose_message_was_deleted_is_made_anew(ledger: Ledger, row
     assert rows("select outcome from clicks order by id") == [("accepted",), ("accepted",)]
     assert (await ledger.get(tile)).message_id is None
     assert await ledger.others() == [made.id]
-    assert await ledger.queue.posted(made.id, 5, "tile-2.png", None)
+    assert await ledger.queue.posted(made.id, Delivered(5, "tile-2.png"))
     again = await ledger.requests.press(ledger.click(grid, U2))
     assert again.generation.id == made.id
 

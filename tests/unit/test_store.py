@@ -268,11 +268,11 @@ async def test_a_migration_that_breaks_off_changes_nothing(
 async def test_values_are_kept_by_name(ledger: Ledger, make_settings: MakeSettings):
     values = ledger.store.values
     assert await values.get("commands") is None
-    await values.set("commands", "one")
-    await values.set("other", "")
-    await values.set("commands", "two")
+    await values.change("commands", lambda _: "one")
+    await values.change("other", lambda _: "")
+    assert await values.change("commands", lambda old: f"{old} and two") == "one and two"
     async with Store(make_settings()) as store:
-        assert await store.values.get("commands") == "two"
+        assert await store.values.get("commands") == "one and two"
         assert await store.values.get("other") == ""
 
 

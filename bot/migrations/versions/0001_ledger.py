@@ -69,8 +69,3 @@ def upgrade() -> None:
         sa.Column("name", sa.String(64), primary_key=True),
         sa.Column("value", sa.Text, nullable=False),
     )
-
-
-def downgrade() -> None:
-    for table in ("facts", "clicks", "generations"):
-        op.drop_table(table)

@@ -46,7 +46,3 @@ def upgrade() -> None:
     op.rename_table("facts", "key_values")
     if is_postgresql:
         op.execute("ALTER INDEX facts_pkey RENAME TO key_values_pkey")
-
-
-def downgrade() -> None:
-    raise NotImplementedError("restore the backup that was made before the upgrade")

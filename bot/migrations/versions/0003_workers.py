@@ -1,4 +1,4 @@
-"""The workers that are alive. An older version keeps working: it goes by ``lease_until``."""
+"""The workers that are alive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,3 @@ def upgrade() -> None:
         sa.Column("since", TIME, nullable=False),
         sa.Column("alive_until", TIME, nullable=False),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("workers")

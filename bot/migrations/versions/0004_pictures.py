@@ -28,7 +28,3 @@ def upgrade() -> None:
         sqlite_where=sa.text(CHILD),
         postgresql_where=sa.text(CHILD),
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("restore the backup that was made before the upgrade")

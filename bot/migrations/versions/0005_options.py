@@ -24,7 +24,3 @@ def upgrade() -> None:
         sa.Column("private", sa.Boolean, nullable=False),
         sa.Column("pictures", sa.JSON, nullable=False),
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("restore the backup that was made before the upgrade")

@@ -29,7 +29,3 @@ def upgrade() -> None:
             sqlite_where=sa.text(SHOWN.format(false="0")),
             postgresql_where=sa.text(SHOWN.format(false="false")),
         )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("restore the backup that was made before the upgrade")

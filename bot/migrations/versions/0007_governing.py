@@ -53,7 +53,3 @@ def upgrade() -> None:
     }.items():
         where = sa.text(CALL)
         op.create_index(name, "generations", columns, sqlite_where=where, postgresql_where=where)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("restore the backup that was made before the upgrade")

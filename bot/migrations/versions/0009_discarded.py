@@ -12,7 +12,3 @@ down_revision = "0008"
 def upgrade() -> None:
     column = sa.Column("discarded", sa.Boolean, nullable=False, server_default=sa.false())
     op.add_column("generations", column)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("restore the backup that was made before the upgrade")

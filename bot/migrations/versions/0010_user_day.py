@@ -15,7 +15,3 @@ def upgrade() -> None:
     where = sa.text("kind != 'upscale'")
     name = "ix_generations_user_day"
     op.create_index(name, "generations", COLUMNS, sqlite_where=where, postgresql_where=where)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("restore the backup that was made before the upgrade")
