@@ -65,6 +65,11 @@ class Choice(IntEnum):
     SHOWCASE = 10
     PAUSE = 11
 
+    @property
+    def page(self) -> Page:
+        """The page that it stands on."""
+        return _PAGES.get(self, Page.WHERE)
+
 
 class Form(IntEnum):
     """What a modal asks for. The numbers stand in custom_ids."""
@@ -74,6 +79,28 @@ class Form(IntEnum):
     CHANNEL_SPOILERS = 3
     WORDS = 4
     STARS = 5
+
+    @property
+    def page(self) -> Page:
+        """The page that its button stands on."""
+        return _FORM_PAGES[self]
+
+
+_PAGES = {
+    Choice.EXEMPT: Page.LIMITS,
+    Choice.SPOILERS: Page.CONTENT,
+    Choice.OTHERS: Page.CONTENT,
+    Choice.LOG: Page.LOG,
+    Choice.SHOWCASE: Page.SHOWCASE,
+    Choice.PAUSE: Page.PAUSE,
+}
+_FORM_PAGES = {
+    Form.LIMITS: Page.LIMITS,
+    Form.ROLE_LIMIT: Page.LIMITS,
+    Form.CHANNEL_SPOILERS: Page.CONTENT,
+    Form.WORDS: Page.CONTENT,
+    Form.STARS: Page.SHOWCASE,
+}
 
 
 class Pause(IntEnum):
