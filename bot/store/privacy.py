@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from bot.domain import NOBODY, State
 from bot.store.database import Database
 from bot.store.outbox import end_shows
-from bot.store.rows import COUNTED_STATES, LIVE, RUNNING, g
+from bot.store.rows import CALLED, COUNTED_STATES, LIVE, g
 from bot.store.spent import forget_spent, has_spent, spent_by
 from bot.store.tables import (
     IS_CALL,
@@ -48,10 +48,7 @@ _ATTEMPTS = 100
 _SECRET = {"token", "worker", "lease_until"}
 """What isn't exported: it is the bot's own, and says nothing of the member."""
 
-_CALLED = sa.and_(RUNNING, g.called_at.is_not(None), g.result.is_(None))
-"""What is being asked of the API, which can't be stopped: it keeps its place there."""
-
-_CANCELLED = sa.and_(LIVE, sa.not_(_CALLED))
+_CANCELLED = sa.and_(LIVE, sa.not_(CALLED))
 
 _NAMELESS: dict[str, Any] = {
     "user_id": NOBODY,

@@ -13,6 +13,7 @@ from bot.domain import TOKEN_LIFETIME, Delivered, ErrorCode, Generation, Kind, R
 from bot.store.database import Database, Lock
 from bot.store.rows import (
     CALL_ORDER,
+    CALLED,
     COLUMNS,
     HAS_PROMPT,
     LIVE,
@@ -50,7 +51,6 @@ LONGEST_DELAY = timedelta(minutes=5)
 """The most that a row is put off. One that is put off for longer was so by a clock that has been
 set back since, and is due."""
 
-_CALLED = sa.and_(RUNNING, NEEDS_CALL, g.called_at.is_not(None))
 _BUSY_PLACES = (
     sa.select(sa.func.count())
     .where(RUNNING, NEEDS_CALL)
@@ -158,7 +158,7 @@ class _Statements:
     def __init__(self, worker: str) -> None:
         mine = (_ID, RUNNING, g.worker == worker)
         # Without itself: the database may have committed this once without saying so.
-        others = sa.select(sa.func.count()).where(_CALLED, sa.not_(_ID)).correlate(None)
+        others = sa.select(sa.func.count()).where(CALLED, sa.not_(_ID)).correlate(None)
         free = others.scalar_subquery() < _given("places")
         now = _given("now")
         over: dict[str, Any] = {"finished_at": now, "card_due": True}
@@ -329,7 +329,7 @@ class Queue:
         self._workers.attend(connection)
         over = {"state": State.INTERRUPTED, "finished_at": self._clock(), "card_due": True}
         again = {"state": State.QUEUED, "attempts": g.attempts + 1, "worker": None}
-        interrupted = change(connection, which, _CALLED, **over, **self._owned())
+        interrupted = change(connection, which, CALLED, **over, **self._owned())
         queued = change(connection, which, RUNNING, **again)
         cards = change(connection, which, g.card_due, **self._owned())
         return bool(interrupted or queued or cards)

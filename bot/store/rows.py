@@ -34,6 +34,9 @@ RUNNING = g.state == State.RUNNING
 NEEDS_CALL = sa.and_(IS_CALL, g.result.is_(None))
 """Whether a call of the API is still to be made (:attr:`bot.domain.Generation.needs_call`)."""
 
+CALLED = sa.and_(RUNNING, NEEDS_CALL, g.called_at.is_not(None))
+"""What is being asked of the API: it may be charged, can't be stopped, and keeps its place."""
+
 PAUSE, TRUE = "paused", "1"
 PAUSED = sa.exists().where(key_values.c.name == PAUSE, key_values.c.value == TRUE)
 """Whether the operator has paused all work."""
