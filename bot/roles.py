@@ -14,6 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -24,7 +25,7 @@ from bot import metrics
 from bot.app import VaryBot
 from bot.config import Settings
 from bot.errors import AddressUnusable, DatabaseUnusable
-from bot.exits import call_at_stop
+from bot.exits import call_at_stop, end_within
 from bot.genart import GenArt
 from bot.store import Store
 
@@ -49,6 +50,9 @@ _LAST_ANSWERS = 3.0
 _UNREACHED_PAUSE, _BROKEN_PAUSE = 30.0, 120.0
 """The longest pause in seconds before connecting again: where Discord wasn't reached, and where a
 connection broke. Discord resets the token of who identifies more than 1,000 times a day."""
+
+_LAST_STEPS = 8.0
+"""Seconds beyond ``SHUTDOWN_GRACE`` until a process that was told to stop ends whatever hangs."""
 
 _NOTICE = 2.0
 """Seconds within which a proxy notices that an endpoint is about to end."""
@@ -82,7 +86,7 @@ async def run(settings: Settings, role: Role) -> None:
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101
-    call_at_stop(task.cancel)
+    call_at_stop(partial(_stop, task, settings.shutdown_grace + _LAST_STEPS))
     for module in _MODULES[role]:
         importlib.import_module(module)
     # What was imported stays in memory: the garbage collector needn't look at it again.
@@ -96,6 +100,13 @@ async def run(settings: Settings, role: Role) -> None:
 
             await stack.enter_async_context(Health(settings, store, checks))
         await _together([part(settings, store, checks) for part in _PARTS[role]], checks)
+
+
+def _stop(task: asyncio.Task[None], seconds: float) -> None:
+    """Cancel ``task``, which has so many seconds to end the process."""
+    if not task.cancelling():
+        end_within(seconds)
+    task.cancel()
 
 
 async def _together(parts: Sequence[Coroutine[Any, Any, None]], checks: Checks) -> None:
@@ -144,9 +155,12 @@ async def _serve_gateway(settings: Settings, store: Store, checks: Checks, *, sh
             await bot.login(settings.discord_token.get_secret_value())
             if bot.application and (url := bot.application.interactions_endpoint_url):
                 log.warning("Commands and buttons go to %s; none reach this gateway.", url)
+            # discord.py takes a cancellation for its own while it connects anew.
+            connecting = asyncio.create_task(bot.connect())
             try:
-                await bot.connect()
+                await asyncio.shield(connecting)
             except asyncio.CancelledError:
+                connecting.cancel()
                 await bot.stop_listening()
                 await bot.finish_answers(_LAST_ANSWERS)
                 raise
@@ -242,14 +256,25 @@ async def retrying(
         except (discord.LoginFailure, AddressUnusable, DatabaseUnusable):
             raise
         except _UNREACHABLE as error:
-            if isinstance(error, discord.ConnectionClosed) and error.code == _AUTHENTICATION_FAILED:
+            refused = isinstance(error, discord.ConnectionClosed) and (
+                error.code == _AUTHENTICATION_FAILED
+            )
+            if refused or _is_cancelled():
                 raise
             delay = min(backoff.delay(), _UNREACHED_PAUSE)
             log.warning("Discord can't be reached (%s); trying again in %.0f s.", error, delay)
         except Exception:
+            if _is_cancelled():
+                raise
             delay = min(backoff.delay(), _BROKEN_PAUSE)
             log.exception("The connection to Discord broke; connecting again in %.0f s.", delay)
         else:
             delay = min(backoff.delay(), _BROKEN_PAUSE)
             log.warning("The connection to Discord ended; connecting again in %.0f s.", delay)
         await sleep(delay)
+
+
+def _is_cancelled() -> bool:
+    """Tell whether the process is to stop: what breaks while it does so is not begun anew."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -15,6 +15,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from bot.config import Settings
+from bot.errors import DatabaseUnusable, StoreUnavailable
 from bot.store.account import Account
 from bot.store.admission import Limits
 from bot.store.consent import Consent
@@ -87,8 +88,10 @@ class Store:
         await self.database.__aenter__()
         try:
             await self.guild_settings.open()
-        except BaseException:
+        except BaseException as error:
             await self.database.__aexit__()
+            if isinstance(error, StoreUnavailable):
+                raise DatabaseUnusable("it doesn't answer") from error
             raise
         return self
 

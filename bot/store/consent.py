@@ -27,7 +27,9 @@ class Consent:
         Raises:
             StoreUnavailable
         """
-        return await self._database.read(lambda connection: others_may_vary(connection, user_id))
+        return await self._database.read(
+            lambda connection: others_may_vary(connection, user_id), urgent=True
+        )
 
     async def decide(self, user_id: int, *, others_may_vary: bool) -> None:
         """Keep what a member has decided.

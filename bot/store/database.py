@@ -61,8 +61,9 @@ class Database(ABC):
     async def __aexit__(self, *error: object) -> None: ...
 
     @abstractmethod
-    async def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """Return what ``work`` reads, all of it as of one moment.
+    async def read(self, work: Callable[[sa.Connection], T], *, urgent: bool = False) -> T:
+        """Return what ``work`` reads, all of it as of one moment. What a member waits for is
+        ``urgent``: it is given up in time to tell them.
 
         Raises:
             StoreUnavailable

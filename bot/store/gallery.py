@@ -56,7 +56,9 @@ class Gallery:
 
     async def page(self, wanted: Wanted, start: int | None = None) -> Page:
         """Return the page that begins with the id ``start``, or the first one."""
-        return await self._database.read(lambda connection: _page(connection, wanted, start))
+        return await self._database.read(
+            lambda connection: _page(connection, wanted, start), urgent=True
+        )
 
     async def page_before(self, wanted: Wanted, first: int) -> Page:
         """Return the page before the one that begins with the id ``first``."""
@@ -68,7 +70,7 @@ class Gallery:
             full = len(found) == PAGE
             return _page(connection, wanted, found[-1].id if full else None)
 
-        return await self._database.read(read)
+        return await self._database.read(read, urgent=True)
 
 
 def _page(connection: sa.Connection, wanted: Wanted, start: int | None) -> Page:

@@ -79,7 +79,7 @@ class GuildSettings:
             return NO_POLICY
         if (policy := self._cache.get(guild_id)) is None:
             found = await self._database.read(
-                lambda connection: read_policies(connection, [guild_id])
+                lambda connection: read_policies(connection, [guild_id]), urgent=True
             )
             policy = self._cache[guild_id] = found.get(guild_id, NO_POLICY)
         return policy

@@ -64,7 +64,7 @@ class Live:
             StoreUnavailable
         """
         return await self._database.read(
-            lambda connection: self._read(connection, asker, moderator)
+            lambda connection: self._read(connection, asker, moderator), urgent=True
         )
 
     async def cancel(self, click: Click, *, moderator: bool) -> list[Work]:

@@ -86,7 +86,7 @@ class Picks:
             _check_consent(connection, pick)
             return pick
 
-        return await self._database.read(read)
+        return await self._database.read(read, urgent=True)
 
 
 def _check_consent(connection: sa.Connection, pick: Pick) -> None:

@@ -7,7 +7,13 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from datetime import datetime
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -33,9 +39,10 @@ CHANNEL = "vary"
 _LOCKS = 0x76617279
 """The first half of the advisory locks' keys, so that other programs' are others."""
 
-_URGENT_TIME, _READ_TIME, _WRITE_TIME = 2.0, 5.0, 60.0
-"""Seconds that a transaction takes at most: a member who presses is told within 3 seconds."""
-_CONNECT_TIME, _OPEN_TIME = 2.0, 30.0
+_URGENT_TIME, _READ_TIME, _WRITE_TIME = 2.0, 5.0, 6.0
+"""Seconds that a transaction takes at most, the wait for its turn among them: a member is told
+within 3 seconds, and a worker's heartbeat comes again within its lease."""
+_CONNECT_TIME, _OPEN_TIME, _MIGRATION_TIME = 2.0, 30.0, 60.0
 _PATIENCE, _AGAIN = 1.5, 0.1
 """Seconds during which a transaction is tried again: a quick failover isn't noticed."""
 
@@ -101,6 +108,7 @@ class PostgresDatabase(Database):
         self._wake = wake
         self._sender = uuid.uuid4().hex
         self._engine = _engine(self._connect)
+        self._idle: set[Any] = set()
         self._reads = asyncio.Semaphore(_READS)
         self._others = asyncio.Semaphore(_OTHERS)
         self._resources = AsyncExitStack()
@@ -113,6 +121,8 @@ class PostgresDatabase(Database):
             raise
         listening = asyncio.create_task(self._listen(), name="listen")
         self._resources.push_async_callback(self._engine.dispose)
+        # To close one politely would take as long as the server hangs.
+        self._resources.callback(self._drop_idle)
         self._resources.push_async_callback(_end, listening)
         return self
 
@@ -124,7 +134,7 @@ class PostgresDatabase(Database):
         until = time.monotonic() + _OPEN_TIME
         while True:
             try:
-                async with asyncio.timeout(_WRITE_TIME):
+                async with asyncio.timeout(_MIGRATION_TIME):
                     return await self._transaction(_begin(Lock.LEDGER), _COMMIT, self._prepare)
             except _Unsure as error:
                 raise DatabaseUnusable(reason(error.__cause__ or error)) from error
@@ -135,10 +145,10 @@ class PostgresDatabase(Database):
                 log.warning("The database doesn't answer: %s. Trying again.", reason(error))
                 await asyncio.sleep(1)
 
-    async def read(self, work: Callable[[sa.Connection], T]) -> T:
-        async with self._reads:
-            with metrics.transaction("read"):
-                return await self._retrying(_READ, _COMMIT, work, _READ_TIME)
+    async def read(self, work: Callable[[sa.Connection], T], *, urgent: bool = False) -> T:
+        within = _URGENT_TIME if urgent else _READ_TIME
+        with metrics.transaction("read"):
+            return await self._retrying(_READ, _COMMIT, work, within, self._reads)
 
     async def write(
         self,
@@ -151,18 +161,24 @@ class PostgresDatabase(Database):
     ) -> T:
         begin = _begin(lock) if durable else f"{_begin(lock)}; {_NOT_DURABLE}"
         end = f"NOTIFY {CHANNEL}, '{self._sender}'; {_COMMIT}" if wake else _COMMIT
-        within = _URGENT_TIME if urgent else _WRITE_TIME
         with metrics.transaction("write"):
-            async with nullcontext() if urgent else self._others:
-                return await self._retrying(begin, end, work, within)
+            if urgent:
+                return await self._retrying(begin, end, work, _URGENT_TIME, nullcontext())
+            return await self._retrying(begin, end, work, _WRITE_TIME, self._others)
 
     async def _retrying(
-        self, begin: str, end: str, work: Callable[[sa.Connection], T], seconds: float
+        self,
+        begin: str,
+        end: str,
+        work: Callable[[sa.Connection], T],
+        seconds: float,
+        turn: AbstractAsyncContextManager[None],
     ) -> T:
-        """Run a transaction; again for a while where nothing can have been done by it."""
+        """Run a transaction when it is its ``turn``; again for a while where nothing can have
+        been done by it."""
         until = time.monotonic() + _PATIENCE
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds), turn:
                 while True:
                     try:
                         return await self._transaction(begin, end, work)
@@ -178,12 +194,22 @@ class PostgresDatabase(Database):
         except _ERRORS as error:
             if _is_bug(error):
                 raise
+            if isinstance(error, TimeoutError):
+                self._drop_idle()
             log.error("The database can't be used now: %s", reason(error))
             raise StoreUnavailable from error
+
+    def _drop_idle(self) -> None:
+        """Drop the connections that nothing uses now: what one of them waits for in vain, the
+        others may as well. The pool replaces them."""
+        for driver in self._idle:
+            driver.terminate()
+        self._idle.clear()
 
     async def _transaction(self, begin: str, end: str, work: Callable[[sa.Connection], T]) -> T:
         async with self._engine.connect() as connection:
             driver = await _driver(connection)
+            self._idle.discard(driver)
             try:
                 await driver.execute(begin)
                 result = await connection.run_sync(work)
@@ -198,6 +224,7 @@ class PostgresDatabase(Database):
             except BaseException as error:
                 await _drop(connection, driver)
                 raise _Unsure from error
+            self._idle.add(driver)
             if said != _COMMIT:
                 raise StoreUnavailable
             return result
@@ -255,7 +282,8 @@ class PostgresDatabase(Database):
 
         try:
             connection.add_termination_listener(ended)
-            await connection.add_listener(CHANNEL, notified)
+            async with asyncio.timeout(_CONNECT_TIME):
+                await connection.add_listener(CHANNEL, notified)
             self._wake()
             yield connection, closed
         finally:

@@ -370,13 +370,18 @@ class Queue:
         return None
 
     async def requeue(self, generation_id: int, not_before: datetime, *, attempts: int) -> bool:
-        """Put a generation back into the queue, for nothing before ``not_before``."""
+        """Put a generation back into the queue, for nothing before ``not_before``.
+
+        Once for each such time: the database may have committed this without saying so, and this
+        worker have claimed the generation again since.
+        """
         called = sa.case((g.result.is_(None), None), else_=g.called_at)
         values = {"state": State.QUEUED, "worker": None, "called_at": called}
         return bool(
             await self._write(
                 g.id == generation_id,
                 self._mine(),
+                g.not_before.is_distinct_from(not_before),
                 not_before=not_before,
                 attempts=attempts,
                 **values,

@@ -72,7 +72,7 @@ class Quotas:
             live = connection.execute(_LIVE, {"user": asker.user_id}).scalar_one()
             return [*found, Allowance(None, self._limits.user_queue, live)]
 
-        return await self._database.read(read)
+        return await self._database.read(read, urgent=True)
 
 
 def _allowance(use: DayUse) -> Allowance:

@@ -54,8 +54,10 @@ def record_answers(connection: sa.Connection, now: datetime, answers: Sequence[A
     if seen:
         connection.execute(_ANSWERED, seen)
     if unseen := [answer.generation_id for answer in answers if answer.card_id is None]:
-        cancel_rows(connection, now, g.id.in_(unseen))
-        change(connection, g.id.in_(unseen), QUEUED, state=State.UNDELIVERED)
+        # Discord may have told another front of it as well, which did answer.
+        which = sa.and_(g.id.in_(unseen), g.card_id.is_(None))
+        cancel_rows(connection, now, which)
+        change(connection, which, QUEUED, state=State.UNDELIVERED)
 
 
 def insert_new(connection: sa.Connection, now: datetime, new: Sequence[Generation]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
@@ -29,6 +30,10 @@ COMMIT_TIME = 2.2
 """Seconds that a member waits for the database; Discord wants an answer within 3."""
 
 
+_UNSURE = 500
+"""Interactions that are remembered where nobody knows whether they were committed."""
+
+
 class Requests:
     """The front's transactions. Each raises a :class:`Refused` that says why it isn't possible,
     or :class:`StoreUnavailable`; nothing was written then."""
@@ -47,6 +52,7 @@ class Requests:
         self._changed = changed
         self._governed = governed
         self._batch: Batch[asked.Request] = Batch(self._commit, _undo)
+        self._unsure: deque[int] = deque(maxlen=_UNSURE)
 
     async def enqueue(self, new: NewGeneration) -> EnqueueResult:
         """Put a generation into the queue, if the limits allow it."""
@@ -128,14 +134,25 @@ class Requests:
             raise StoreUnavailable from None
 
     async def _commit(self, requests: list[asked.Request]) -> Sequence[Any]:
+        """Commit requests, and take back those before them of which nobody knows whether they were
+        committed: their askers were told that they weren't, and may ask again."""
         now = self._clock()
-        return await self._database.write(
-            lambda connection: Transaction(
-                connection, self._limits, now, requests, self._governed
-            ).run(),
-            urgent=True,
-            wake=any(isinstance(request, asked.Answered) for request in requests),
-        )
+        lost = [asked.Answered(interaction_id, None) for interaction_id in self._unsure]
+        batch = [*lost, *requests]
+        try:
+            results = await self._database.write(
+                lambda connection: Transaction(
+                    connection, self._limits, now, batch, self._governed
+                ).run(),
+                urgent=True,
+                wake=any(isinstance(request, asked.Answered) for request in batch),
+            )
+        except StoreUnavailable:
+            askers = filter(None, map(asked.who_asks, requests))
+            self._unsure.extend(asker.interaction_id for asker in askers)
+            raise
+        self._unsure.clear()
+        return results[len(lost) :]
 
 
 def _undo(result: Any) -> asked.Answered | None:

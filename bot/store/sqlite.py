@@ -67,6 +67,12 @@ class _Connection(aiosqlite.Connection):
         async with self.execute(f"PRAGMA {pragma}"):
             pass
 
+    def end(self) -> list[asyncio.Future[object]]:
+        """Have the thread close the connection and end once it has done what it was given; return
+        what is done then: nothing, where it never began."""
+        ended: asyncio.Future[object] | None = self.stop() if self._connection else None  # pyright: ignore
+        return [ended] if ended else []
+
     async def run(self, work: Callable[[sa.Connection], T]) -> T:
         """Run ``work`` in one transaction: committed if it returns, rolled back if it raises."""
         return await self._execute(self._transaction, work)  # pyright: ignore[reportUnknownMemberType]
@@ -120,10 +126,10 @@ class SqliteDatabase(Database):
         await self._close()
 
     async def _close(self) -> None:
-        for connection in (self._reader, self._writer):
-            await connection.close()
+        # Both are told first: a thread that a cancellation left would hold the process.
+        await asyncio.gather(*self._reader.end(), *self._writer.end())
 
-    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+    async def read(self, work: Callable[[sa.Connection], T], *, urgent: bool = False) -> T:
         try:
             with metrics.transaction("read"):
                 return await self._reader.run(work)

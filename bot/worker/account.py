@@ -45,12 +45,11 @@ class AccountWatch:
             if isinstance(error, Unauthorized) and await self._account.tell(Alert.KEY_REFUSED):
                 await self._publisher.warn_of_refused_key()
             return
-        await self._account.keep(number, info)
+        is_low = info.fast_hours is not None and info.fast_hours < self._low
         await self._account.over(Alert.KEY_REFUSED)
-        if info.fast_hours is None:
-            return
-        if info.fast_hours >= self._low:
+        if info.fast_hours is not None and not is_low:
             await self._account.over(Alert.FAST_TIME_LOW)
-        elif await self._account.tell(Alert.FAST_TIME_LOW):
+        await self._account.keep(number, info)
+        if is_low and await self._account.tell(Alert.FAST_TIME_LOW):
             log.warning("Little fast time is left: %s hours", info.fast_hours)
             await self._publisher.warn_of_fast_time(info)

@@ -36,8 +36,9 @@ those that another process wrote."""
 
 _CARDS_PERIOD, _REMOVALS_PERIOD = 1.0, 5.0
 _TOKENS_PERIOD, _PURGE_PERIOD = 30.0, 3_600.0
-_LAST_EDITS = 2.0
-"""Seconds that the last edits of cards get when the worker ends."""
+_LAST_WRITES, _LAST_EDITS = 2.0, 2.0
+"""Seconds that the last transactions and the last edits of cards get when the worker ends. What it
+doesn't give up, others take over once its lease has ended."""
 
 _OTHERS, _OTHERS_EACH = 32, 4
 """Work without a call that is in progress, in all and in one channel."""
@@ -105,12 +106,14 @@ class Worker:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        with suppress(StoreUnavailable):
-            await self._queue.release()
-            await self._cards.refresh()
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(_LAST_WRITES):
+                await self._queue.release()
+                await self._cards.refresh()
         await self._cards.close(_LAST_EDITS)
-        with suppress(StoreUnavailable):
-            await self._store.workers.leave()
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(_LAST_WRITES):
+                await self._store.workers.leave()
 
     def why_paused(self) -> str | None:
         """Say why the API isn't called, if that is so."""

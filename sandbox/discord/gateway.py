@@ -97,12 +97,14 @@ class Session:
 
 class DiscordGateway:
     """Every session of the bot. ``identifies`` and ``resumes`` count what was accepted;
-    ``identified_at`` are the times of the former in unix seconds."""
+    ``identified_at`` are the times of the former in unix seconds. While it is ``silent``, new
+    connections are ``ignored``: they hear nothing."""
 
     def __init__(self, state: DiscordState) -> None:
         self.state = state
         self.sessions: dict[str, Session] = {}
-        self.identifies = self.resumes = 0
+        self.identifies = self.resumes = self.ignored = 0
+        self.silent = False
         self.identified_at: list[float] = []
 
     @property
@@ -134,6 +136,11 @@ class DiscordGateway:
         """Serve one connection until it ends."""
         connection = Connection(request)
         await connection.ws.prepare(request)
+        if self.silent:
+            self.ignored += 1
+            self.state.signal.notify()
+            await connection.ws.receive()
+            return connection.ws
         connection.send({"op": HELLO, "s": None, "t": None, "d": {"heartbeat_interval": 41250}})
         writer = asyncio.create_task(connection.write())
         session: Session | None = None

@@ -74,6 +74,14 @@ async def test_a_null_where_discord_requires_a_value_does_not_end_it(
     assert world.bot.returncode is None
 
 
+async def test_it_ends_when_told_to_while_its_connection_is_made_anew(world: World):
+    gateway = world.discord.gateway
+    gateway.silent = True
+    gateway.tell(7)
+    await world.discord.signal.until(lambda: gateway.ignored > 0, 10)
+    assert await world.bot.stop(10) == 0
+
+
 async def test_what_runs_goes_on_while_the_gateway_is_connected_again(world: World):
     world.genart.delay = 2
     grid = await world.grid()

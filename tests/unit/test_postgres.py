@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -133,6 +136,87 @@ async def test_a_server_that_is_away_is_unavailable_and_heals_by_itself(
         server.start()
         assert [g.id for g in await ledger.queue.waiting()] == [generation.id]
         assert await ledger.call() == generation.id
+
+
+class Proxy:
+    """Passes on what a database and its client say, until it drops an answer to a COMMIT."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.drops_after = b""
+        """The next COMMIT over a connection that has seen this statement isn't answered."""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        server, forth = await asyncio.open_connection("127.0.0.1", self._port)
+        answering = asyncio.create_task(self._pass_on(server, back))
+        seen = b""
+        try:
+            while data := await client.read(65_536):
+                seen += data
+                if self.drops_after and self.drops_after in seen and b"COMMIT" in data:
+                    self.drops_after = b""
+                    answering.cancel()
+                    forth.write(data)
+                    await server.read(65_536)
+                    break
+                forth.write(data)
+        finally:
+            answering.cancel()
+            for writer in (forth, back):
+                writer.close()
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+
+
+async def test_a_press_of_which_nobody_knows_whether_it_was_committed_is_taken_back(
+    make_settings: MakeSettings, database_url: str, rows: Rows
+):
+    """Its member is told that it couldn't be saved; the next press is theirs to count on."""
+    port = urlsplit(database_url).port or 5432
+    async with (
+        Proxy(port) as proxy,
+        opened(
+            make_settings, database_url=database_url.replace(f":{port}/", f":{proxy.port}/")
+        ) as ledger,
+    ):
+        grid = await ledger.posted()
+        lost = ledger.click(grid, V3)
+        proxy.drops_after = b"INSERT INTO clicks"
+        with pytest.raises(StoreUnavailable):
+            await ledger.requests.press(lost)
+        query = f"select state from generations where id = {lost.asker.interaction_id}"  # noqa: S608
+        assert rows(query) == [("queued",)], "it was committed"
+        again = await ledger.requests.press(ledger.click(grid, V3))
+        assert not again.repeated
+        assert rows(query) == [("cancelled",)]
+
+
+async def test_it_is_closed_in_time_though_the_server_hangs(
+    make_settings: MakeSettings, server: postgres.Server
+):
+    url = server.database()
+    store = await Store(make_settings(database_url=url)).__aenter__()
+    mine = "select pid from pg_stat_activity where datname = current_database()"
+    backends = [pid for (pid,) in postgres.ask(url, f"{mine} and pid <> pg_backend_pid()")]
+    assert backends
+    for pid in backends:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(3):
+            await store.__aexit__()
+    finally:
+        for pid in backends:
+            os.kill(pid, signal.SIGCONT)
 
 
 async def test_what_is_cancelled_while_it_commits_ends(ledger: Ledger, rows: Rows):

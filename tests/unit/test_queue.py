@@ -254,6 +254,20 @@ async def test_what_the_api_did_not_take_waits_its_time_in_the_queue(ledger: Led
     assert (await ledger.get(generation)).called_at is None
 
 
+async def test_what_is_put_off_twice_by_one_failure_keeps_what_began_since(ledger: Ledger):
+    """The database may commit without saying so: the worker's next try must change nothing."""
+    generation = await ledger.called()
+    later = ledger.clock.now + SECOND
+    assert await ledger.queue.requeue(generation.id, later, attempts=1)
+    ledger.clock.advance(SECOND)
+    assert await ledger.call(1) == generation.id
+    assert await ledger.queue.start_call(generation.id, 1)
+    assert not await ledger.queue.requeue(generation.id, later, attempts=1)
+    again = await ledger.get(generation)
+    assert again.state is State.RUNNING
+    assert again.called_at is not None
+
+
 async def test_what_is_paid_for_keeps_the_time_of_its_call_while_it_waits(ledger: Ledger):
     generation = await paid(ledger)
     at = ledger.clock.now
