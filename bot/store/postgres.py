@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from bot import metrics
 from bot.errors import DatabaseUnusable, StoreUnavailable
+from bot.store.commits import begun, committed
 from bot.store.database import Database, Lock, reason
 from bot.store.tables import metadata
 
@@ -210,8 +211,11 @@ class PostgresDatabase(Database):
         async with self._engine.connect() as connection:
             driver = await _driver(connection)
             self._idle.discard(driver)
+            sync = connection.sync_connection
+            assert sync is not None  # noqa: S101
             try:
                 await driver.execute(begin)
+                begun(sync)
                 result = await connection.run_sync(work)
             except BaseException as error:
                 await _roll_back(connection, driver, at_once=not isinstance(error, Exception))
@@ -227,6 +231,7 @@ class PostgresDatabase(Database):
             self._idle.add(driver)
             if said != _COMMIT:
                 raise StoreUnavailable
+            committed(sync)
             return result
 
     def set_counters(self, connection: sa.Connection) -> None:

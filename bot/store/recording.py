@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from bot.domain import Asker, Click, Generation, Outcome, State
 from bot.errors import NotYours, TooLate, UnknownPicture
 from bot.store.asked import Act, Answered, Cancel, EnqueueResult, Note, Remake, Request, Retry
+from bot.store.commits import after_commit
 from bot.store.rows import (
     COLUMNS,
     NEEDS_CALL,
@@ -73,7 +75,7 @@ def insert_new(connection: sa.Connection, now: datetime, new: Sequence[Generatio
     ]
     if rows:
         connection.execute(generations.insert(), rows)
-        log_states(new)
+        after_commit(connection, partial(log_states, new))
 
 
 def record_clicks(
@@ -107,7 +109,8 @@ def record_clicks(
     if rows:
         connection.execute(clicks.insert(), rows)
     for row in rows:
-        log.info("click on generation %(generation_id)s: %(label)s: %(outcome)s", row)
+        said = "click on generation %(generation_id)s: %(label)s: %(outcome)s"
+        after_commit(connection, partial(log.info, said, row))
 
 
 def discard(

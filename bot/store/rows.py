@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from pydantic import TypeAdapter
 
 from bot import metrics
 from bot.domain import Generation, Kind, Result, State
+from bot.store.commits import after_commit
 from bot.store.outbox import note_deletions, note_ends
 from bot.store.tables import IS_CALL, POSTED_CALL, favourites, generations, key_values
 
@@ -87,7 +89,7 @@ class Change:
         """Set them, and return the rows that were changed."""
         changed = fetch(connection, self._query, **parameters)
         if self._sets_state:
-            log_states(changed)
+            after_commit(connection, partial(log_states, changed))
             note_ends(connection, [generation.id for generation in changed])
         return changed
 
@@ -117,7 +119,7 @@ def mark_deleted(
     if ids:
         connection.execute(favourites.delete().where(favourites.c.generation_id.in_(ids)))
         note_deletions(connection, ids, by)
-        log.info("deleted: %s", ids)
+        after_commit(connection, partial(log.info, "deleted: %s", ids))
     return gone
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 
 from bot import metrics
 from bot.errors import DatabaseUnusable, StoreUnavailable
+from bot.store.commits import begun, committed
 from bot.store.database import Database, Lock, reason
 
 log = logging.getLogger(__name__)
@@ -78,8 +79,12 @@ class _Connection(aiosqlite.Connection):
         return await self._execute(self._transaction, work)  # pyright: ignore[reportUnknownMemberType]
 
     def _transaction(self, work: Callable[[sa.Connection], T]) -> T:
-        with self._engine.begin() as connection:
-            return work(connection)
+        with self._engine.connect() as connection:
+            begun(connection)
+            with connection.begin():
+                result = work(connection)
+            committed(connection)
+            return result
 
 
 class SqliteDatabase(Database):

@@ -25,6 +25,7 @@ import bot.migrations
 from bot.domain import Click, Kind, State
 from bot.errors import DatabaseUnusable, PermissionsMissing, StoreUnavailable
 from bot.store import Store
+from bot.store.commits import after_commit
 from bot.store.tables import REVISION, metadata
 from tests.conftest import MakeSettings
 from tests.unit.ledger import ANN, BOB, RESULT, U1, U2, V3, Ledger, Rows, opened, rows_of
@@ -274,6 +275,21 @@ async def test_values_are_kept_by_name(ledger: Ledger, make_settings: MakeSettin
     async with Store(make_settings()) as store:
         assert await store.values.get("commands") == "one and two"
         assert await store.values.get("other") == ""
+
+
+async def test_what_is_rolled_back_is_neither_logged_nor_counted(ledger: Ledger):
+    said: list[str] = []
+
+    def broken(connection: sa.Connection) -> None:
+        after_commit(connection, lambda: said.append("rolled back"))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await ledger.store.database.write(broken)
+    await ledger.store.database.write(
+        lambda connection: after_commit(connection, lambda: said.append("committed"))
+    )
+    assert said == ["committed"]
 
 
 # The indexes.
