@@ -157,7 +157,7 @@ class Permission(Enum):
     SEND_MESSAGES_IN_THREADS = 1 << 38
 
 
-_ADMINISTRATOR, _MANAGE_SERVER = 1 << 3, 1 << 5
+_ADMINISTRATOR, _MANAGE_SERVER, _MANAGE_MESSAGES = 1 << 3, 1 << 5, 1 << 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +227,17 @@ class Asker:
     def manages_server(self) -> bool:
         """Whether Discord says that the asker has the permission Manage Server."""
         return bool(self.permissions & (_ADMINISTRATOR | _MANAGE_SERVER))
+
+    @property
+    def moderates(self) -> bool:
+        """Whether Discord says that the asker has the permission Manage Messages in a server."""
+        may = self.permissions & (_ADMINISTRATOR | _MANAGE_MESSAGES)
+        return self.guild_id is not None and bool(may)
+
+    def may_end(self, generation: Generation) -> bool:
+        """Tell whether the asker may cancel, discard or delete a generation of this place: their
+        own, and anybody's where they moderate."""
+        return self.user_id == generation.user_id or self.moderates
 
     @property
     def missing_permissions(self) -> tuple[Permission, ...]:

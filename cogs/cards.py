@@ -23,10 +23,7 @@ class Cards(commands.Cog):
     async def cancel(self, interaction: Interaction, generation_id: int) -> None:
         """Take a generation out of the queue; for the asker and for moderators."""
         cancelled = await self.bot.store.requests.cancel(
-            asker_of(interaction),
-            generation_id,
-            moderator=interaction.permissions.manage_messages,
-            label=text.CANCEL,
+            asker_of(interaction), generation_id, label=text.CANCEL
         )
         await interaction.response.edit_message(view=end_card(cancelled), attachments=[])
         await self.bot.store.requests.shown_end(cancelled.id)
@@ -34,8 +31,7 @@ class Cards(commands.Cog):
     async def discard(self, interaction: Interaction, generation_id: int) -> None:
         """Have a result kept instead of posted; for the asker and for moderators."""
         click = click_of(interaction, generation_id)
-        moderator = interaction.permissions.manage_messages
-        discarded = await self.bot.store.requests.discard(click, moderator=moderator)
+        discarded = await self.bot.store.requests.discard(click)
         # A tile that is attached stays: the API may be fetching it.
         await interaction.response.edit_message(view=end_card(discarded))
 

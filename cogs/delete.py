@@ -30,7 +30,6 @@ class Delete(commands.Cog):
         label = words.DELETE_WITH_TILES if with_tiles else words.DELETE
         deleted = await self.bot.store.pictures.delete(
             click_of(interaction, generation_id, label),
-            moderator=interaction.permissions.manage_messages,
             with_tiles=bool(with_tiles),
         )
         # What only an answer carries can't be deleted once its token is forgotten.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from discord import app_commands
 from discord.ext import commands
 
 from bot import text
 from bot.app import Interaction, VaryBot
+from bot.domain import Asker
+from bot.store.live import Work
 from bot.text import live as words
 from bot.ui.buttons import pressed_label
 from bot.ui.live import CANCEL, PAGE, work_page
@@ -23,37 +27,33 @@ class Queue(commands.Cog):
 
     @app_commands.command(description=words.COMMAND)
     async def queue(self, interaction: Interaction) -> None:
-        moderator = _is_moderator(interaction)
-        works = await self.bot.store.live.work(asker_of(interaction), moderator=moderator)
+        asker = asker_of(interaction)
+        works = await self.bot.store.live.work(asker)
         await interaction.response.send_message(
-            view=work_page(works, 0, moderator=moderator),
+            view=work_page(works, 0, moderator=asker.moderates),
             ephemeral=True,
             allowed_mentions=NO_MENTIONS,
         )
 
     async def cancel(self, interaction: Interaction, generation_id: int, page: int) -> None:
         """Take something out of the queue, and show what is left."""
-        moderator = _is_moderator(interaction)
         click = click_of(interaction, generation_id, text.CANCEL)
-        works = await self.bot.store.live.cancel(click, moderator=moderator)
-        await interaction.response.edit_message(
-            view=work_page(works, page, moderator=moderator), allowed_mentions=NO_MENTIONS
-        )
+        works = await self.bot.store.live.cancel(click)
+        await self._show(interaction, click.asker, works, page)
 
     async def page(self, interaction: Interaction, page: int, _: int) -> None:
         """Show another page, as things stand now."""
-        moderator = _is_moderator(interaction)
-        await self.bot.store.requests.note(
-            click_of(interaction, 0, pressed_label(interaction) or "")
-        )
-        works = await self.bot.store.live.work(asker_of(interaction), moderator=moderator)
+        click = click_of(interaction, 0, pressed_label(interaction) or "")
+        await self.bot.store.requests.note(click)
+        works = await self.bot.store.live.work(click.asker)
+        await self._show(interaction, click.asker, works, page)
+
+    async def _show(
+        self, interaction: Interaction, asker: Asker, works: Sequence[Work], page: int
+    ) -> None:
         await interaction.response.edit_message(
-            view=work_page(works, page, moderator=moderator), allowed_mentions=NO_MENTIONS
+            view=work_page(works, page, moderator=asker.moderates), allowed_mentions=NO_MENTIONS
         )
-
-
-def _is_moderator(interaction: Interaction) -> bool:
-    return interaction.guild_id is not None and interaction.permissions.manage_messages
 
 
 async def setup(bot: VaryBot) -> None:

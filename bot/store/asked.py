@@ -34,12 +34,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Somebody takes a generation out of the queue; a ``moderator`` may do so with anybody's.
-    ``label`` is as with :class:`Retry`."""
+    """Somebody takes a generation out of the queue. ``label`` is as with :class:`Retry`."""
 
     asker: Asker
     generation_id: int
-    moderator: bool
     label: str | None = None
 
 

@@ -393,7 +393,7 @@ class Transaction:
 
     def _cancel(self, cancel: asked.Cancel) -> Generation:
         generation = self._named(cancel.generation_id, cancel.asker)
-        if cancel.asker.user_id != generation.user_id and not cancel.moderator:
+        if not cancel.asker.may_end(generation):
             raise NotYours
         for cancelled in cancel_rows(self.connection, self.now, g.id == generation.id):
             return cancelled

@@ -56,21 +56,21 @@ class Live:
         self._limits = limits
         self._clock = clock
 
-    async def work(self, asker: Asker, *, moderator: bool) -> list[Work]:
-        """Return what waits and runs of a user's; for a ``moderator`` everybody's of the server
+    async def work(self, asker: Asker) -> list[Work]:
+        """Return what waits and runs of a user's; for who moderates everybody's of the server
         as well. What runs comes first, then what waits for the API in the order of its turn.
 
         Raises:
             StoreUnavailable
         """
         return await self._database.read(
-            lambda connection: self._read(connection, asker, moderator), urgent=True
+            lambda connection: self._read(connection, asker), urgent=True
         )
 
-    async def cancel(self, click: Click, *, moderator: bool) -> list[Work]:
+    async def cancel(self, click: Click) -> list[Work]:
         """Record a click, take what it is about out of the queue, and return what is left.
 
-        A ``moderator`` may do so with anybody's of the server.
+        Who moderates may do so with anybody's of the server.
 
         Raises:
             NotYours, TooLate, UnknownPicture, StoreUnavailable
@@ -78,20 +78,20 @@ class Live:
         asker, now = click.asker, self._clock()
 
         def cancel(connection: sa.Connection, generation: Generation) -> list[Work]:
-            here = asker.guild_id is not None and asker.guild_id == generation.guild_id
-            if asker.user_id != generation.user_id and not (moderator and here):
+            elsewhere = asker.guild_id != generation.guild_id
+            if asker.user_id != generation.user_id and (elsewhere or not asker.moderates):
                 raise NotYours
             if not cancel_rows(connection, now, g.id == generation.id):
                 raise TooLate
             # What was pressed isn't the card: a worker shows the end there, and needn't wait.
             change(connection, g.id == generation.id, lease_until=now)
-            return self._read(connection, asker, moderator)
+            return self._read(connection, asker)
 
         return await self._requests.act(click, cancel, anywhere=True)
 
-    def _read(self, connection: sa.Connection, asker: Asker, moderator: bool) -> list[Work]:
+    def _read(self, connection: sa.Connection, asker: Asker) -> list[Work]:
         whose = g.user_id == asker.user_id
-        if moderator and asker.guild_id is not None:
+        if asker.moderates:
             whose = sa.or_(whose, g.guild_id == asker.guild_id)
         found = fetch(connection, sa.select(*COLUMNS).where(LIVE, whose).order_by(g.id))
         ids = [generation.id for generation in found]

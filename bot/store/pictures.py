@@ -56,20 +56,20 @@ class Pictures:
 
         return await self._requests.act(click, read, posted=True)
 
-    async def deletable(self, click: Click, *, moderator: bool) -> int:
+    async def deletable(self, click: Click) -> int:
         """Return how many messages with tiles of it would be left if a picture is deleted.
 
         Raises:
-            NotDeletable: neither is it theirs, nor are they a ``moderator``.
+            NotDeletable: neither is it theirs, nor do they moderate.
         """
 
         def check(connection: sa.Connection, generation: Generation) -> int:
-            _check_may_delete(click, generation, moderator)
+            _check_may_delete(click, generation)
             return connection.execute(_TILES, {"grid": generation.id}).scalar_one()
 
         return await self._requests.act(click, check, posted=True)
 
-    async def delete(self, click: Click, *, moderator: bool, with_tiles: bool) -> list[Generation]:
+    async def delete(self, click: Click, *, with_tiles: bool) -> list[Generation]:
         """Delete a picture, and ``with_tiles`` those that were cut out of it; return their rows.
 
         The rows keep what accounting needs. A worker removes the messages, and goes on trying
@@ -81,7 +81,7 @@ class Pictures:
         by = click.asker.user_id
 
         def delete(connection: sa.Connection, generation: Generation) -> list[Generation]:
-            _check_may_delete(click, generation, moderator)
+            _check_may_delete(click, generation)
             which: sa.ColumnElement[bool] = g.id == generation.id
             gone = mark_deleted(connection, now, which, by=by, **removal)
             if not gone:
@@ -99,6 +99,6 @@ class Pictures:
         await self._database.write(lambda connection: mark_deleted(connection, now, which))
 
 
-def _check_may_delete(click: Click, generation: Generation, moderator: bool) -> None:
-    if click.asker.user_id != generation.user_id and not moderator:
+def _check_may_delete(click: Click, generation: Generation) -> None:
+    if not click.asker.may_end(generation):
         raise NotDeletable

@@ -113,15 +113,13 @@ def record_clicks(
         after_commit(connection, partial(log.info, said, row))
 
 
-def discard(
-    connection: sa.Connection, generation: Generation, *, user_id: int, moderator: bool
-) -> Generation:
+def discard(connection: sa.Connection, generation: Generation, *, asker: Asker) -> Generation:
     """Note that the result of a generation that runs is to be kept, not posted.
 
     Raises:
         NotYours, TooLate
     """
-    if user_id != generation.user_id and not moderator:
+    if not asker.may_end(generation):
         raise NotYours
     for discarded in change(connection, g.id == generation.id, RUNNING, NEEDS_CALL, discarded=True):
         return discarded

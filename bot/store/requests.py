@@ -99,14 +99,14 @@ class Requests:
         return await self._ask(asked.Fetch(asker))
 
     async def cancel(
-        self, asker: Asker, generation_id: int, *, moderator: bool, label: str | None = None
+        self, asker: Asker, generation_id: int, *, label: str | None = None
     ) -> Generation:
         """Take a generation out of the queue; ``label`` is that of the button pressed for it."""
-        return await self._ask(asked.Cancel(asker, generation_id, moderator, label))
+        return await self._ask(asked.Cancel(asker, generation_id, label))
 
-    async def discard(self, click: Click, *, moderator: bool) -> Generation:
+    async def discard(self, click: Click) -> Generation:
         """Have the result of a generation that runs kept to be fetched, not posted."""
-        act = partial(discard, user_id=click.asker.user_id, moderator=moderator)
+        act = partial(discard, asker=click.asker)
         return await self.act(click, act)
 
     async def shown_end(self, generation_id: int) -> None:

@@ -22,8 +22,7 @@ async def ask_to_delete(
         Refused, StoreUnavailable
     """
     click = click_of(interaction, generation_id, label)
-    moderator = interaction.permissions.manage_messages
-    tiles = await store.pictures.deletable(click, moderator=moderator)
+    tiles = await store.pictures.deletable(click)
     await interaction.response.send_message(
         view=_question(generation_id, tiles), ephemeral=True, allowed_mentions=NO_MENTIONS
     )

@@ -27,6 +27,9 @@ from tests.conftest import MakeSettings
 from tests.postgres import ask
 
 GUILD, CHANNEL, ANN, BOB = 10, 20, 1, 2
+MODERATOR = {"permissions": 1 << 13}
+"""What Discord says of who has the permission Manage Messages."""
+
 OPTIONS = (
     *(Option(Kind.UPSCALE, n, f"U{n}", 2, f"MJ::JOB::upsample::{n}::h") for n in range(1, 5)),
     Option(Kind.REROLL, 0, "🔄", 2, "MJ::JOB::reroll::0::h::SOLO"),

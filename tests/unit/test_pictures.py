@@ -14,7 +14,7 @@ from bot.domain import ALL_FOUR, Click, Delivered, Generation, Kind, State
 from bot.errors import Elsewhere, NotDeletable, Refused, UnknownPicture, WasDeleted
 from bot.store.asked import EnqueueResult
 from bot.text import pictures as words
-from tests.unit.ledger import ANN, BOB, RESULT, U1, U2, V3, Ledger, Rows
+from tests.unit.ledger import ANN, BOB, MODERATOR, RESULT, U1, U2, V3, Ledger, Rows
 
 TILE_LINKS = {"tile-2.png": "https://fresh/tile-2.png"}
 
@@ -129,12 +129,12 @@ async def test_only_the_asker_and_moderators_delete(ledger: Ledger):
     grid = await ledger.posted(ANN)
     await ledger.upscale(grid, U1, BOB)
     with pytest.raises(NotDeletable):
-        await pictures.deletable(press(ledger, grid, "🗑", BOB), moderator=False)
+        await pictures.deletable(press(ledger, grid, "🗑", BOB))
     with pytest.raises(NotDeletable):
-        await pictures.delete(press(ledger, grid, "Delete", BOB), moderator=False, with_tiles=False)
+        await pictures.delete(press(ledger, grid, "Delete", BOB), with_tiles=False)
     assert (await ledger.get(grid)).deleted_at is None
-    assert await pictures.deletable(press(ledger, grid, "🗑", BOB), moderator=True) == 1
-    assert await pictures.deletable(press(ledger, grid, "🗑", ANN), moderator=False) == 1
+    assert await pictures.deletable(press(ledger, grid, "🗑", BOB, **MODERATOR)) == 1
+    assert await pictures.deletable(press(ledger, grid, "🗑", ANN)) == 1
 
 
 @pytest.mark.parametrize("with_tiles", [True, False])
@@ -144,9 +144,7 @@ async def test_a_deleted_row_keeps_what_accounting_needs(ledger: Ledger, with_ti
     tile, others = await ledger.upscale(grid, U1), await ledger.upscale(other, U1)
     for on in (grid, tile, other):
         await ledger.store.favourites.toggle(press(ledger, on, "⭐"))
-    gone = await pictures.delete(
-        press(ledger, grid, "Delete"), moderator=False, with_tiles=with_tiles
-    )
+    gone = await pictures.delete(press(ledger, grid, "Delete"), with_tiles=with_tiles)
     deleted = {grid.id, tile.id} if with_tiles else {grid.id}
     assert {each.id for each in gone} == deleted
     for before in (grid, tile, other, others):
@@ -163,9 +161,7 @@ async def test_a_deleted_row_keeps_what_accounting_needs(ledger: Ledger, with_ti
 
 async def test_the_worker_that_takes_a_deletion_over_knows_the_message(ledger: Ledger, rows: Rows):
     grid = await ledger.posted()
-    await ledger.store.pictures.delete(
-        press(ledger, grid, "Delete"), moderator=False, with_tiles=False
-    )
+    await ledger.store.pictures.delete(press(ledger, grid, "Delete"), with_tiles=False)
     assert await ledger.queue.cards_due() == []
     ledger.clock.advance(timedelta(seconds=1))
     assert await ledger.queue.take_over()
@@ -181,7 +177,7 @@ async def test_a_deletion_outlives_the_removal_of_a_card_that_was_under_way(ledg
     assert await ledger.queue.posted(called.id, Delivered(99, "grid.png"))
     (card,) = await ledger.queue.cards_due()
     click = press(ledger, called, "Delete")
-    await ledger.store.pictures.delete(click, moderator=False, with_tiles=False)
+    await ledger.store.pictures.delete(click, with_tiles=False)
     await ledger.queue.card_done([card.id])
     ledger.clock.advance(timedelta(seconds=1))
     assert await ledger.queue.take_over()
@@ -191,15 +187,15 @@ async def test_a_deletion_outlives_the_removal_of_a_card_that_was_under_way(ledg
 async def test_nothing_is_made_of_what_was_deleted(ledger: Ledger, rows: Rows):
     pictures = ledger.store.pictures
     grid = await ledger.posted()
-    await pictures.delete(press(ledger, grid, "Delete"), moderator=False, with_tiles=False)
+    await pictures.delete(press(ledger, grid, "Delete"), with_tiles=False)
     for attempt in (
         ledger.requests.press(ledger.click(grid, U1)),
         ledger.requests.press(ledger.click(grid, ALL_FOUR)),
         remix(ledger, grid, "other words"),
         pictures.pressed(press(ledger, grid, "Remix")),
         pictures.line(press(ledger, grid, "Details")),
-        pictures.deletable(press(ledger, grid, "🗑"), moderator=True),
-        pictures.delete(press(ledger, grid, "Delete"), moderator=True, with_tiles=False),
+        pictures.deletable(press(ledger, grid, "🗑", **MODERATOR)),
+        pictures.delete(press(ledger, grid, "Delete", **MODERATOR), with_tiles=False),
         ledger.store.favourites.toggle(press(ledger, grid, "⭐")),
     ):
         with pytest.raises(WasDeleted):
@@ -214,7 +210,7 @@ async def test_two_who_delete_at_once_delete_once(ledger: Ledger):
     grid = await ledger.posted()
     done = await asyncio.gather(
         *(
-            pictures.delete(press(ledger, grid, "Delete", user), moderator=True, with_tiles=False)
+            pictures.delete(press(ledger, grid, "Delete", user, **MODERATOR), with_tiles=False)
             for user in (ANN, BOB)
         ),
         return_exceptions=True,

@@ -10,7 +10,19 @@ import pytest
 from bot.domain import Asker, Generation, State
 from bot.errors import Elsewhere, PermissionsMissing, UnknownPicture
 from tests.conftest import MakeSettings
-from tests.unit.ledger import ANN, BOB, CHANNEL, GUILD, REROLL, RESULT, U1, V3, Ledger, opened
+from tests.unit.ledger import (
+    ANN,
+    BOB,
+    CHANNEL,
+    GUILD,
+    MODERATOR,
+    REROLL,
+    RESULT,
+    U1,
+    V3,
+    Ledger,
+    opened,
+)
 
 DIRECT = 77
 
@@ -61,8 +73,8 @@ async def test_only_its_asker_presses_what_is_private(ledger: Ledger):
     waiting = await ledger.queued()
     hidden = (await ledger.requests.enqueue(replace(ledger.new(), private=True))).generation
     with pytest.raises(UnknownPicture):
-        await ledger.requests.cancel(ledger.asker(BOB), hidden.id, moderator=True)
-    await ledger.requests.cancel(ledger.asker(BOB), waiting.id, moderator=True)
+        await ledger.requests.cancel(ledger.asker(BOB, **MODERATOR), hidden.id)
+    await ledger.requests.cancel(ledger.asker(BOB, **MODERATOR), waiting.id)
 
 
 async def test_a_direct_message_s_buttons_work_there_and_stay_private(ledger: Ledger):

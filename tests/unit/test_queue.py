@@ -61,7 +61,7 @@ async def test_a_look_tells_what_there_is_to_claim(ledger: Ledger):
 async def test_what_is_owned_is_told_as_it_is_by_now(ledger: Ledger):
     generation = await ledger.called()
     click = ledger.click(generation, U1)
-    await ledger.requests.discard(click, moderator=False)
+    await ledger.requests.discard(click)
     kept = await ledger.queue.keep_result(generation.id, RESULT)
     assert kept is not None
     assert kept.discarded
@@ -369,7 +369,7 @@ async def test_a_worker_whose_process_has_ended_is_taken_over_at_once(
             assert claimed is not None
         assert await ledger.queue.take_over()
         assert await ledger.states(generation) == [State.QUEUED]
-        await ledger.requests.cancel(ledger.asker(), generation.id, moderator=False)
+        await ledger.requests.cancel(ledger.asker(), generation.id)
 
 
 async def test_a_card_that_its_worker_left_behind_is_another_s_to_correct(

@@ -98,5 +98,5 @@ async def test_without_limits_what_was_used_is_told(ledger: Ledger):
 async def test_what_waits_or_runs_counts_until_it_is_over(ledger: Ledger):
     waiting = await ledger.queued()
     assert (await allowance(ledger, None)).left == 49
-    await ledger.requests.cancel(asker(ledger), waiting.id, moderator=False)
+    await ledger.requests.cancel(asker(ledger), waiting.id)
     assert (await allowance(ledger, None)).left == 50

@@ -47,6 +47,7 @@ from tests.unit.ledger import (
     BOB,
     CHANNEL,
     GUILD,
+    MODERATOR,
     REROLL,
     RESULT,
     U1,
@@ -171,7 +172,7 @@ async def test_what_came_to_nothing_gives_the_allowance_back(
     async with opened(make_settings, daily_limit=1) as ledger:
         if ending is State.CANCELLED:
             generation = await ledger.queued()
-            await ledger.requests.cancel(ledger.asker(), generation.id, moderator=False)
+            await ledger.requests.cancel(ledger.asker(), generation.id)
         elif ending is State.FAILED:
             generation = await ledger.failed()
         else:
@@ -418,14 +419,14 @@ async def test_a_tile_is_made_anew_once_for_one_user_who_presses_twice(ledger: L
 
 async def test_only_what_waits_can_be_cancelled(ledger: Ledger):
     generation = await ledger.queued()
-    cancelled = await ledger.requests.cancel(ledger.asker(), generation.id, moderator=False)
+    cancelled = await ledger.requests.cancel(ledger.asker(), generation.id)
     assert (cancelled.id, cancelled.state) == (generation.id, State.CANCELLED)
     assert cancelled.token == generation.token
     with pytest.raises(TooLate):
-        await ledger.requests.cancel(ledger.asker(), generation.id, moderator=False)
+        await ledger.requests.cancel(ledger.asker(), generation.id)
     running = await ledger.running()
     with pytest.raises(TooLate):
-        await ledger.requests.cancel(ledger.asker(), running.id, moderator=False)
+        await ledger.requests.cancel(ledger.asker(), running.id)
     assert await ledger.states(running) == [State.RUNNING]
 
 
@@ -434,21 +435,21 @@ async def test_what_is_paid_for_cannot_be_cancelled(ledger: Ledger):
     await ledger.queue.keep_result(generation.id, RESULT)
     await ledger.queue.requeue(generation.id, ledger.clock.now, attempts=1)
     with pytest.raises(TooLate):
-        await ledger.requests.cancel(ledger.asker(), generation.id, moderator=True)
+        await ledger.requests.cancel(ledger.asker(**MODERATOR), generation.id)
 
 
 async def test_only_what_is_asked_of_the_api_can_be_discarded(ledger: Ledger):
     running, queued = await ledger.running(), await ledger.queued()
 
-    async def discard(generation: Generation, user: int, *, moderator: bool = False) -> Generation:
-        click = replace(ledger.click(generation, U1, user), option=None, label="Discard")
-        return await ledger.requests.discard(click, moderator=moderator)
+    async def discard(generation: Generation, user: int, **more: int) -> Generation:
+        click = replace(ledger.click(generation, U1, user, **more), option=None, label="Discard")
+        return await ledger.requests.discard(click)
 
     with pytest.raises(NotYours):
         await discard(running, BOB)
     with pytest.raises(TooLate):
         await discard(queued, ANN)
-    assert (await discard(running, BOB, moderator=True)).discarded
+    assert (await discard(running, BOB, **MODERATOR)).discarded
     assert await ledger.queue.start_call(running.id, 9)
     assert await ledger.queue.keep_result(running.id, RESULT)
     assert await ledger.queue.unseen(running.id)
@@ -460,15 +461,15 @@ async def test_only_what_is_asked_of_the_api_can_be_discarded(ledger: Ledger):
 async def test_only_the_asker_and_moderators_may_cancel(ledger: Ledger):
     generation = await ledger.queued(ANN)
     with pytest.raises(NotYours):
-        await ledger.requests.cancel(ledger.asker(BOB), generation.id, moderator=False)
+        await ledger.requests.cancel(ledger.asker(BOB), generation.id)
     for elsewhere in ({"channel_id": 21}, {"guild_id": 11}):
-        asker = ledger.asker(ANN, **elsewhere)
+        asker = ledger.asker(ANN, **MODERATOR, **elsewhere)
         with pytest.raises(Elsewhere):
-            await ledger.requests.cancel(asker, generation.id, moderator=True)
+            await ledger.requests.cancel(asker, generation.id)
     with pytest.raises(UnknownPicture):
-        await ledger.requests.cancel(ledger.asker(), 77, moderator=True)
+        await ledger.requests.cancel(ledger.asker(**MODERATOR), 77)
     assert await ledger.states(generation) == [State.QUEUED]
-    cancelled = await ledger.requests.cancel(ledger.asker(BOB), generation.id, moderator=True)
+    cancelled = await ledger.requests.cancel(ledger.asker(BOB, **MODERATOR), generation.id)
     assert cancelled.state is State.CANCELLED
 
 
@@ -477,7 +478,7 @@ async def test_the_card_of_what_was_cancelled_is_a_worker_s_if_the_front_does_no
 ):
     shown, left = await ledger.queued(), await ledger.queued()
     for generation in (shown, left):
-        await ledger.requests.cancel(ledger.asker(), generation.id, moderator=False)
+        await ledger.requests.cancel(ledger.asker(), generation.id)
     await ledger.queue.card_done([shown.id])
     assert await ledger.queue.cards_due() == []
     await ledger.queue.take_over()
@@ -516,7 +517,7 @@ async def test_trying_again_makes_one_new_generation_linked_to_the_old(ledger: L
 async def test_what_came_to_nothing_again_can_be_tried_again(ledger: Ledger):
     old = await ledger.failed()
     first = await ledger.answered(await ledger.requests.retry(ledger.asker(), old.id))
-    await ledger.requests.cancel(ledger.asker(), first.id, moderator=False)
+    await ledger.requests.cancel(ledger.asker(), first.id)
     second = await ledger.requests.retry(ledger.asker(), old.id)
     assert not second.repeated
 
@@ -634,7 +635,7 @@ async def test_all_kinds_of_requests_at_once_each_get_their_own_answer(ledger: L
         ledger.requests.press(ledger.click(grid, U1)),
         ledger.requests.press(ledger.click(grid, 9)),
         ledger.requests.retry(ledger.asker(), failed.id),
-        ledger.requests.cancel(ledger.asker(3), waiting.id, moderator=False),
+        ledger.requests.cancel(ledger.asker(3), waiting.id),
         ledger.requests.fetch_undelivered(ledger.asker(BOB)),
         ledger.requests.fetch_undelivered(ledger.asker(5)),
         ledger.requests.answered(undelivered.id, 5),

@@ -407,9 +407,9 @@ async def line(ledger: Ledger) -> None:
 
 async def delete(ledger: Ledger) -> None:
     pictures = ledger.store.pictures
-    assert await pictures.deletable(await press_on(ledger, 1000), moderator=False) == 1
+    assert await pictures.deletable(await press_on(ledger, 1000)) == 1
     click = await press_on(ledger, 1000)
-    assert len(await pictures.delete(click, moderator=False, with_tiles=True)) == 2
+    assert len(await pictures.delete(click, with_tiles=True)) == 2
 
 
 async def favourite(ledger: Ledger) -> None:
