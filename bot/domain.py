@@ -235,9 +235,10 @@ class Asker:
         return self.guild_id is not None and bool(may)
 
     def may_end(self, generation: Generation) -> bool:
-        """Tell whether the asker may cancel, discard or delete a generation of this place: their
-        own, and anybody's where they moderate."""
-        return self.user_id == generation.user_id or self.moderates
+        """Tell whether the asker may cancel, discard or delete a generation: their own, and
+        anybody's of a server in which they moderate."""
+        is_here = self.guild_id == generation.guild_id
+        return self.user_id == generation.user_id or (is_here and self.moderates)
 
     @property
     def missing_permissions(self) -> tuple[Permission, ...]:

@@ -78,8 +78,7 @@ class Live:
         asker, now = click.asker, self._clock()
 
         def cancel(connection: sa.Connection, generation: Generation) -> list[Work]:
-            elsewhere = asker.guild_id != generation.guild_id
-            if asker.user_id != generation.user_id and (elsewhere or not asker.moderates):
+            if not asker.may_end(generation):
                 raise NotYours
             if not cancel_rows(connection, now, g.id == generation.id):
                 raise TooLate

@@ -42,8 +42,8 @@ class AccountWatch:
         except GenArtError as error:
             log.warning("The API says nothing of its account: %r", error)
             await self._account.keep(number, error.code)
-            if isinstance(error, Unauthorized) and await self._account.tell(Alert.KEY_REFUSED):
-                await self._publisher.warn_of_refused_key()
+            if isinstance(error, Unauthorized):
+                await self.key_refused()
             return
         is_low = info.fast_hours is not None and info.fast_hours < self._low
         await self._account.over(Alert.KEY_REFUSED)
@@ -53,3 +53,12 @@ class AccountWatch:
         if is_low and await self._account.tell(Alert.FAST_TIME_LOW):
             log.warning("Little fast time is left: %s hours", info.fast_hours)
             await self._publisher.warn_of_fast_time(info)
+
+    async def key_refused(self) -> None:
+        """Tell the operator that the API refuses the key, unless they know.
+
+        Raises:
+            StoreUnavailable
+        """
+        if await self._account.tell(Alert.KEY_REFUSED):
+            await self._publisher.warn_of_refused_key()

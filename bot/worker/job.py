@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from bot.config import Settings
 from bot.domain import (
     NOBODY,
     Delivered,
@@ -44,6 +43,7 @@ from bot.images import Images
 from bot.store import Store
 from bot.store.account import Alert
 from bot.store.queue import LONGEST_DELAY
+from bot.worker.account import AccountWatch
 from bot.worker.breaker import CircuitBreaker
 from bot.worker.cards import Cards
 from bot.worker.markers import Markers
@@ -111,11 +111,12 @@ class Jobs:
 
     def __init__(
         self,
-        settings: Settings,
         store: Store,
         genart: GenArt,
         images: Images,
         publisher: Publisher,
+        sources: Sources,
+        account: AccountWatch,
         cards: Cards,
         breaker: CircuitBreaker,
         markers: Markers,
@@ -126,11 +127,12 @@ class Jobs:
         self._genart = genart
         self._images = images
         self._publisher = publisher
+        self._sources = sources
+        self._account = account
         self._cards = cards
         self._breaker = breaker
         self._markers = markers
         self._clock = clock
-        self._sources = Sources(settings, store, genart, images, publisher, clock)
         self._preparing = Slots(each=1, total=4)
         self._posting = Slots(each=2, total=6)
         self._cutting = Slots(each=2, total=4)
@@ -275,8 +277,7 @@ class Jobs:
         except Unauthorized:
             if await saved(self._breaker.refused):
                 log.error("The API refuses the key; calls wait.")
-            if await saved(self._store.account.tell, Alert.KEY_REFUSED):
-                await self._publisher.warn_of_refused_key()
+            await saved(self._account.key_refused)
             raise
         if await saved(self._breaker.succeeded):
             await saved(self._store.account.over, Alert.KEY_REFUSED)

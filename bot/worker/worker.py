@@ -27,6 +27,7 @@ from bot.worker.notices import PERIOD as NOTICES_PERIOD
 from bot.worker.notices import Notices
 from bot.worker.publisher import Publisher
 from bot.worker.removals import Removals
+from bot.worker.sources import Sources
 
 log = logging.getLogger(__name__)
 
@@ -76,11 +77,12 @@ class Worker:
         self._removals = Removals(store.privacy, publisher)
         self._notices = Notices(store, publisher)
         self._jobs = Jobs(
-            settings,
             store,
             genart,
             images,
             publisher,
+            Sources(settings, store, genart, images, publisher, clock),
+            self._account,
             self._cards,
             self._breaker,
             self._markers,

@@ -71,7 +71,7 @@ def test_compose_takes_the_file_by_the_command_in_its_first_lines(name: str, tmp
     )
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     values = {"DISCORD_TOKEN": "token", "POSTGRES_PASSWORD": "p4ss", "DOMAIN": "vary.example"}
-    settings = "".join(f"{name}={value}\n" for name, value in values.items())
+    settings = "".join(f"{key}={value}\n" for key, value in values.items())
     (tmp_path / ".env").write_text(settings)
     program = Path(sys.executable).with_name("docker-compose")
     done = subprocess.run(
