@@ -70,16 +70,16 @@ async def _drain(url: str, number: int) -> float:
 
 async def work(url: str) -> None:
     """Warm up, then claim, once told to begin, until nothing is left; print how many it were and
-    when that was."""
-    claimed = 0
+    when the last was claimed."""
+    claimed, at = 0, 0.0
     async with Store(settings_of(url)) as store:
         for _ in range(_WARM_UP):
             await store.queue.claim_call(10**6, equal_prompts=True)
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         while await store.queue.claim_call(10**6, equal_prompts=True):
-            claimed += 1
-        print(claimed, time.time(), flush=True)
+            claimed, at = claimed + 1, time.time()
+        print(claimed, at, flush=True)
 
 
 if __name__ == "__main__":

@@ -76,16 +76,18 @@ class Database(ABC):
         *,
         urgent: bool = False,
         lock: Lock | None = Lock.LEDGER,
+        shared: bool = False,
         wake: bool = False,
         durable: bool = True,
     ) -> T:
         """Run ``work`` in a transaction: committed if it returns, rolled back if it raises.
 
         What a member waits for is ``urgent``: other work of this process holds it up as little as
-        can be. Under ``lock`` what it checks still holds when it commits; without one it must
-        decide by what its statements change alone. ``wake`` tells the workers of other processes
-        that there may be something to do. What is not ``durable`` may be lost where the database's
-        machine fails, unless something durable was written after it.
+        can be. Under ``lock`` what it checks still holds when it commits, but for what others do
+        who hold it ``shared`` as well; without one it must decide by what its statements change
+        alone. ``wake`` tells the workers of other processes that there may be something to do.
+        What is not ``durable`` may be lost where the database's machine fails, unless something
+        durable was written after it.
 
         Raises:
             StoreUnavailable: nothing was written, or nobody can tell.

@@ -157,10 +157,13 @@ class PostgresDatabase(Database):
         *,
         urgent: bool = False,
         lock: Lock | None = Lock.LEDGER,
+        shared: bool = False,
         wake: bool = False,
         durable: bool = True,
     ) -> T:
-        begin = _begin(lock) if durable else f"{_begin(lock)}; {_NOT_DURABLE}"
+        begin = _begin(lock, shared=shared)
+        if not durable:
+            begin = f"{begin}; {_NOT_DURABLE}"
         end = f"NOTIFY {CHANNEL}, '{self._sender}'; {_COMMIT}" if wake else _COMMIT
         with metrics.transaction("write"):
             if urgent:
@@ -322,10 +325,11 @@ def _engine(connect: Callable[[], Any]) -> AsyncEngine:
     return engine
 
 
-def _begin(lock: Lock | None) -> str:
+def _begin(lock: Lock | None, *, shared: bool = False) -> str:
     if lock is None:
         return _WRITE
-    return f"{_WRITE}; SELECT pg_advisory_xact_lock({_LOCKS}, {lock.value})"
+    take = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    return f"{_WRITE}; SELECT {take}({_LOCKS}, {lock.value})"
 
 
 async def _driver(connection: AsyncConnection) -> Any:

@@ -98,10 +98,16 @@ _USED = sa.union(
     sa.select(g.kind, g.tile).where(POSTED_TILE, g.parent_id == sa.bindparam("grid")),
     sa.select(g.kind, g.tile).where(POSTED_CHILD, g.parent_id == sa.bindparam("grid")),
 )
-_CALLS = _candidates(CALL_ORDER).where(
-    g.channel_id.not_in(_SLOW_CHANNELS), sa.bindparam("places") > _BUSY_PLACES
-)
+_PLACES = sa.bindparam("places", type_=sa.Integer)
+_WORKERS = sa.select(sa.func.count()).select_from(workers).correlate(None).scalar_subquery()
+_FREE = _PLACES > _BUSY_PLACES
+# A worker claims one at a time: when the last of them looked, each of the others had one place in
+# hand at most that could not be seen yet.
+_FREE_FOR_EACH_WORKER = _PLACES - _WORKERS >= _BUSY_PLACES
+_IN_OTHER_CHANNELS = _candidates(CALL_ORDER).where(g.channel_id.not_in(_SLOW_CHANNELS))
+_CALLS = _IN_OTHER_CHANNELS.where(_FREE)
 _CALLS_OF_OTHER_PROMPTS = _CALLS.where(sa.or_(~HAS_PROMPT, g.prompt.not_in(_RUNNING_PROMPTS)))
+_CALLS_OF_PLENTY = _IN_OTHER_CHANNELS.where(_FREE_FOR_EACH_WORKER)
 # A literal: of a parameter PostgreSQL supposes a fifth of all rows, and reads them all.
 _WAITS = g.state == sa.literal_column("'queued'")
 _LOOK = sa.select(
@@ -136,6 +142,7 @@ def _claim(candidates: sa.Select[tuple[int]]) -> sa.Executable:
 
 _CLAIM_CALL = _claim(_CALLS)
 _CLAIM_CALL_OF_OTHER_PROMPT = _claim(_CALLS_OF_OTHER_PROMPTS)
+_CLAIM_CALL_OF_PLENTY = _claim(_CALLS_OF_PLENTY)
 _CLAIM_OTHERS = _claim(_OTHERS)
 
 
@@ -250,10 +257,17 @@ class Queue:
         At most ``concurrency`` call at a time over all workers; one that takes long to prepare
         holds up nobody but its channel. Without ``equal_prompts`` never two with the same prompt:
         an API that finds a result by its prompt alone would mix them up.
+
+        Workers claim side by side while more places are free than there are workers, one after
+        the other for the last ones.
         """
-        query = _CLAIM_CALL if equal_prompts else _CLAIM_CALL_OF_OTHER_PROMPT
         values = {"limit": 1, "places": concurrency}
-        claimed = await self._claim(query, values, Lock.CLAIMS)
+        claimed: list[Generation] = []
+        if equal_prompts:
+            claimed = await self._claim(_CLAIM_CALL_OF_PLENTY, values, Lock.CLAIMS, shared=True)
+        if not claimed:
+            query = _CLAIM_CALL if equal_prompts else _CLAIM_CALL_OF_OTHER_PROMPT
+            claimed = await self._claim(query, values, Lock.CLAIMS)
         return next(iter(claimed), None)
 
     async def claim_others(self, busy_channels: Collection[int], limit: int) -> list[Generation]:
@@ -263,7 +277,12 @@ class Queue:
         return await self._claim(_CLAIM_OTHERS, values, None)
 
     async def _claim(
-        self, query: sa.Executable, values: Mapping[str, object], lock: Lock | None
+        self,
+        query: sa.Executable,
+        values: Mapping[str, object],
+        lock: Lock | None,
+        *,
+        shared: bool = False,
     ) -> list[Generation]:
         """Claim, for a worker that is known; where its row is taken away, nothing is claimed until
         its next heartbeat."""
@@ -273,7 +292,9 @@ class Queue:
         times = {"now": now, "far": now + LONGEST_DELAY, "prepared": now - PREPARE_TIME}
         values = {**times, **values, "me": self._worker}
         rows = await self._database.write(
-            lambda connection: connection.execute(query, values).mappings().all(), lock=lock
+            lambda connection: connection.execute(query, values).mappings().all(),
+            lock=lock,
+            shared=shared,
         )
         claimed = [generation_of(row) for row in rows]
         log_states(claimed)

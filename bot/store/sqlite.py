@@ -150,6 +150,7 @@ class SqliteDatabase(Database):
         *,
         urgent: bool = False,
         lock: Lock | None = Lock.LEDGER,
+        shared: bool = False,
         wake: bool = False,
         durable: bool = True,
     ) -> T:

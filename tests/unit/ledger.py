@@ -92,10 +92,17 @@ class Ledger:
         await self.requests.answered(id_, id_ + 1)
         return result.generation
 
-    async def call(self, concurrency: int = 100) -> int | None:
+    async def call(self, concurrency: int = 100, *, equal_prompts: bool = False) -> int | None:
         """Claim the next generation that needs a call; return its id."""
-        claimed = await self.queue.claim_call(concurrency, equal_prompts=False)
+        claimed = await self.queue.claim_call(concurrency, equal_prompts=equal_prompts)
         return claimed and claimed.id
+
+    async def calls(self, concurrency: int, *, equal_prompts: bool) -> list[int]:
+        """Claim one after the other, as a worker does, until it gets none; return the ids."""
+        claimed: list[int] = []
+        while id_ := await self.call(concurrency, equal_prompts=equal_prompts):
+            claimed.append(id_)
+        return claimed
 
     async def others(self, limit: int = 100) -> list[int]:
         """Claim what needs no call; return the ids."""

@@ -104,7 +104,10 @@ async def test_several_fronts_fetch_a_result_each(make_settings: MakeSettings):
         assert len(set(ids)) == 2
 
 
-async def test_several_workers_claim_everything_once(make_settings: MakeSettings):
+@pytest.mark.parametrize("equal_prompts", [False, True])
+async def test_several_workers_claim_everything_once(
+    make_settings: MakeSettings, equal_prompts: bool
+):
     async with processes(make_settings, 4) as workers:
         grid = await workers[0].posted()
         calls = {(await workers[0].queued(user)).id for user in range(12)}
@@ -113,24 +116,32 @@ async def test_several_workers_claim_everything_once(make_settings: MakeSettings
             for user in range(100, 112)
         ]
         tiles = {(await workers[0].answered(one)).id for one in pressed}
-        claimed = await asyncio.gather(*(w.call() for w in workers * 3))
-        assert sorted(id_ or 0 for id_ in claimed) == sorted(calls)
+        claimed = await asyncio.gather(
+            *(w.calls(100, equal_prompts=equal_prompts) for w in workers)
+        )
+        assert sorted(id_ for ids in claimed for id_ in ids) == sorted(calls)
         found = await asyncio.gather(*(w.others(3) for w in workers * 3))
         while more := await workers[0].others():  # What another was looking at was passed over.
             found.append(more)
         assert sorted(id_ for ids in found for id_ in ids) == sorted(tiles)
 
 
-@pytest.mark.parametrize("places", [1, 3])
+@pytest.mark.parametrize("places", [1, 3, 4, 9])
+@pytest.mark.parametrize("equal_prompts", [False, True])
 async def test_several_workers_together_honour_the_concurrency(
-    make_settings: MakeSettings, places: int
+    make_settings: MakeSettings, places: int, equal_prompts: bool
 ):
+    """Also while more places are free than there are workers, and they claim side by side."""
     async with processes(make_settings, 4) as workers:
-        for user in range(8):
+        for worker in workers:
+            await worker.store.workers.heartbeat()
+        for user in range(places + 4):
             await workers[0].queued(user)
-        claimed = await asyncio.gather(*(w.call(places) for w in workers * 2))
-        assert sum(id_ is not None for id_ in claimed) == places
-        owned = [(w, id_) for w, id_ in zip(workers * 2, claimed, strict=True) if id_]
+        claimed = await asyncio.gather(
+            *(w.calls(places, equal_prompts=equal_prompts) for w in workers)
+        )
+        assert sum(map(len, claimed)) == places
+        owned = [(w, id_) for w, ids in zip(workers, claimed, strict=True) for id_ in ids]
         started = await asyncio.gather(*(w.queue.start_call(id_, 1) for w, id_ in owned))
         assert sum(started) == 1
 
