@@ -26,7 +26,7 @@ class Batch(Generic[T]):
     asked for it. A batch that fails otherwise is committed again item by item, so that one bad
     item spoils nobody else's.
 
-    Who stops waiting (by a timeout, say) wants nothing any more: an item that wasn't begun is
+    Who stops waiting (by a timeout, say) wants nothing any more: an item that isn't begun is
     dropped, and for one that is committed too late ``undo`` returns, from its result, the item
     that takes it back, if any.
     """
@@ -67,7 +67,8 @@ class Batch(Generic[T]):
         except Exception as error:
             if len(batch) > 1:
                 for one in batch:
-                    await self._commit_all([one])
+                    if not one[1].done():
+                        await self._commit_all([one])
                 return
             results = [error]
         for (_, future), result in zip(batch, results, strict=True):

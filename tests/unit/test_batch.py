@@ -68,6 +68,18 @@ async def test_a_batch_has_a_size_so_that_the_first_are_answered_soon():
     assert [len(items) for items in commits.batches] == [200, 200, 50]
 
 
+async def test_what_nobody_waits_for_any_more_is_not_committed_item_by_item():
+    commits = Commits(bad=[1])
+    batch = Batch(commits)
+    asked = [asyncio.create_task(batch.add(item)) for item in (1, 2, 3)]
+    await commits.begun.wait()
+    asked[1].cancel()
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(results[0], Broken)
+    assert results[2] == 30
+    assert commits.batches == [[1, 2, 3], [1], [3]]
+
+
 async def test_a_bad_item_spoils_nobody_else_s():
     commits = Commits(bad=[3])
     batch = Batch(commits)
