@@ -29,8 +29,8 @@ Measure = Callable[[Path], Awaitable[measures.Figures]]
 def pairs(
     ledgers: measures.Ledgers, on_postgres: measures.Ledgers, server: Server, hasty: Server
 ) -> dict[str, tuple[Measure, Measure | None]]:
-    """Return, by group, how ours and the baseline are measured; ``hasty`` doesn't wait for its
-    disk."""
+    """Return, by group, how ours and the baseline are measured. ``on_postgres`` is in ``hasty``,
+    the server that doesn't wait for its disk."""
     return {
         "press": (
             lambda folder: measures.presses(OURS, folder),
@@ -119,7 +119,7 @@ async def main() -> int:
     ):
         sizes = {"few": arguments.few, "many": arguments.many}
         ledgers = measures.Ledgers(lambda which: f"sqlite:///{name}/{which}.db", **sizes)
-        on_postgres = measures.Ledgers(lambda _: server.database(), **sizes)
+        on_postgres = measures.Ledgers(lambda _: hasty.database(), **sizes)
         for group in chosen:
             started = time.monotonic()
             both = pairs(ledgers, on_postgres, server, hasty)[group]

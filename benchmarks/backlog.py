@@ -24,41 +24,43 @@ from bot.domain import Asker, Kind, NewGeneration
 from bot.store import Store
 from tests.postgres import Server, running
 
-GRIDS, WARM_UP, CHANNELS, RUNS = 80, 8, 20, 5
+GRIDS, WARM_UP, CHANNELS, RUNS = 300, 8, 20, 3
 
 
-async def fill(url: str, number: int, source: str) -> None:
-    """Put so many generations into the queue, all at once."""
+async def fill(store: Store, number: int, source: str) -> None:
+    """Put so many generations into the queue, while all work is paused."""
     first = cheap.now()
     asked = [
         Asker(first + n, n + 1, 1, first + n % CHANNELS, f"token-{n}", 10 * 2**20, 8)
         for n in range(number)
     ]
     new = [NewGeneration(one, Kind.VARY, f"{one.interaction_id}", source) for one in asked]
-    async with Store(settings_of(url)) as store:
-        await asyncio.gather(*map(store.requests.enqueue, new))
-        await asyncio.gather(*(store.requests.answered(a.interaction_id, 1) for a in asked))
+    await store.account.pause(True)
+    await asyncio.gather(*map(store.requests.enqueue, new))
+    await asyncio.gather(*(store.requests.answered(a.interaction_id, 1) for a in asked))
+    await asyncio.sleep(1)
 
 
 async def measure(url: str, number: int) -> dict[str, float]:
     """Let so many workers work a backlog off; return grids a second, and the milliseconds of
     processor time for one grid of the workers, of PostgreSQL and of this process."""
     pictures = {cheap.GRID: noise(2048, 98 * MEGABYTE // 10), cheap.SOURCE: noise(64)}
-    async with cheap.serving(pictures) as server:
+    async with cheap.serving(pictures) as server, Store(settings_of(url)) as store:
         given = cheap.settings(server, url) | {"GENART_CONCURRENCY": "64"}
         workers = await cheap.start("worker", number, given, r"The worker claims\.")
         try:
             source = f"http://{server.host}{cheap.SOURCE}"
-            await fill(url, WARM_UP, source)
+            await fill(store, WARM_UP, source)
+            await store.account.pause(False)
             await cheap.until(server, lambda: server.posted >= WARM_UP, 60)
-            await asyncio.sleep(1)
+            await fill(store, GRIDS, source)
             before, mine, database = (
                 cheap.cpu(workers),
                 time.process_time(),
                 cheap.cpu_of_postgres(),
             )
             began = time.perf_counter()
-            await fill(url, GRIDS, source)
+            await store.account.pause(False)
             await cheap.until(server, lambda: server.posted >= WARM_UP + GRIDS, 60)
             taken = time.perf_counter() - began
             return {

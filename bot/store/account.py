@@ -163,7 +163,9 @@ class Account:
     async def pause(self, paused: bool) -> None:
         """Let no worker begin anything, or let them go on."""
         value = TRUE if paused else ""
-        await self._database.write(lambda connection: _set(connection, PAUSE, value), urgent=True)
+        await self._database.write(
+            lambda connection: _set(connection, PAUSE, value), urgent=True, wake=True
+        )
 
     # How the bot is used.
 
