@@ -66,13 +66,6 @@ ROWS = (
         1.2,
     ),
     Row(
-        "PostgreSQL with {many:,} finished rows; baseline: {few:,} rows",
-        "postgres_rows",
-        ("claim", "add", "press", "store_claim", "store_add", "store_press"),
-        1.2,
-        1.1,
-    ),
-    Row(
         "time for each claim, PostgreSQL, 4 and 16 workers; baseline: one worker",
         "claims",
         ("claims_4", "claims_16"),
@@ -86,6 +79,14 @@ ROWS = (
         0.08,
         0.03,
         absolute=True,
+    ),
+    # Last: the server tidies up after a million new rows, for minutes.
+    Row(
+        "PostgreSQL with {many:,} finished rows; baseline: {few:,} rows",
+        "postgres_rows",
+        ("claim", "add", "press", "store_claim", "store_add", "store_press"),
+        1.2,
+        1.1,
     ),
 )
 GROUPS = tuple(dict.fromkeys(row.group for row in ROWS))

@@ -98,21 +98,19 @@ _USED = sa.union(
     sa.select(g.kind, g.tile).where(POSTED_TILE, g.parent_id == sa.bindparam("grid")),
     sa.select(g.kind, g.tile).where(POSTED_CHILD, g.parent_id == sa.bindparam("grid")),
 )
-_PLACES = sa.bindparam("places", type_=sa.Integer)
+_FREE = sa.bindparam("places", type_=sa.Integer) - _BUSY_PLACES
 _WORKERS = sa.select(sa.func.count()).select_from(workers).correlate(None).scalar_subquery()
-_FREE = _PLACES > _BUSY_PLACES
+_IN_OTHER_CHANNELS = _candidates(CALL_ORDER).where(g.channel_id.not_in(_SLOW_CHANNELS))
+_CALLS = _IN_OTHER_CHANNELS.where(_FREE > 0)
+_CALLS_OF_OTHER_PROMPTS = _CALLS.where(sa.or_(~HAS_PROMPT, g.prompt.not_in(_RUNNING_PROMPTS)))
 # A worker claims one at a time: when the last of them looked, each of the others had one place in
 # hand at most that could not be seen yet.
-_FREE_FOR_EACH_WORKER = _PLACES - _WORKERS >= _BUSY_PLACES
-_IN_OTHER_CHANNELS = _candidates(CALL_ORDER).where(g.channel_id.not_in(_SLOW_CHANNELS))
-_CALLS = _IN_OTHER_CHANNELS.where(_FREE)
-_CALLS_OF_OTHER_PROMPTS = _CALLS.where(sa.or_(~HAS_PROMPT, g.prompt.not_in(_RUNNING_PROMPTS)))
-_CALLS_OF_PLENTY = _IN_OTHER_CHANNELS.where(_FREE_FOR_EACH_WORKER)
+_CALLS_OF_PLENTY = _IN_OTHER_CHANNELS.where(_FREE >= _WORKERS)
 # A literal: of a parameter PostgreSQL supposes a fifth of all rows, and reads them all.
 _WAITS = g.state == sa.literal_column("'queued'")
 _LOOK = sa.select(
     PAUSED,
-    sa.exists().where(_WAITS, NEEDS_CALL),
+    sa.case((sa.exists().where(_WAITS, NEEDS_CALL), _FREE), else_=0),
     sa.exists().where(_WAITS, sa.not_(NEEDS_CALL)),
 )
 _HELD_UP = sa.select(g.id).where(QUEUED, NEEDS_CALL, HAS_PROMPT, g.prompt.in_(_RUNNING_PROMPTS))
@@ -147,11 +145,11 @@ _CLAIM_OTHERS = _claim(_OTHERS)
 
 
 class Outlook(NamedTuple):
-    """Whether all work is ``paused``, and whether any ``calls`` wait, or ``others`` that need no
-    call."""
+    """Whether all work is ``paused``, how many ``calls`` may begin if so many wait, and whether
+    any ``others`` wait that need no call. Without a call that waits, ``calls`` is 0."""
 
     paused: bool
-    calls: bool
+    calls: int
     others: bool
 
 
@@ -245,10 +243,11 @@ class Queue:
 
     # What is claimed.
 
-    async def look(self) -> Outlook:
-        """Tell whether there is anything to claim: that costs a fraction of claiming nothing."""
+    async def look(self, concurrency: int) -> Outlook:
+        """Tell what there is to claim: that costs a fraction of claiming nothing, and no lock."""
+        values = {"places": concurrency, **self._times()}
         return await self._database.read(
-            lambda connection: Outlook(*connection.execute(_LOOK).one())
+            lambda connection: Outlook(*connection.execute(_LOOK, values).one())
         )
 
     async def claim_call(self, concurrency: int, *, equal_prompts: bool) -> Generation | None:
@@ -288,9 +287,7 @@ class Queue:
         its next heartbeat."""
         if not self._workers.joined:
             await self._workers.heartbeat()
-        now = self._clock()
-        times = {"now": now, "far": now + LONGEST_DELAY, "prepared": now - PREPARE_TIME}
-        values = {**times, **values, "me": self._worker}
+        values = {**self._times(), **values, "me": self._worker}
         rows = await self._database.write(
             lambda connection: connection.execute(query, values).mappings().all(),
             lock=lock,
@@ -299,6 +296,10 @@ class Queue:
         claimed = [generation_of(row) for row in rows]
         log_states(claimed)
         return claimed
+
+    def _times(self) -> dict[str, datetime]:
+        now = self._clock()
+        return {"now": now, "far": now + LONGEST_DELAY, "prepared": now - PREPARE_TIME}
 
     async def start_call(self, generation_id: int, concurrency: int) -> bool:
         """Record that the API is about to be called, if a place is free: what comes of the call is

@@ -177,19 +177,18 @@ class Worker:
         return lead
 
     async def _claim(self) -> None:
-        outlook = await self._queue.look()
+        outlook = await self._queue.look(self._breaker.places)
         self._cards.paused = outlook.paused
         if outlook.paused:
             return
         if self._unsure:
             await self._queue.give_back([generation.id for generation in self._tasks.values()])
             self._unsure = False
-            outlook = await self._queue.look()
+            outlook = await self._queue.look(self._breaker.places)
         try:
             if outlook.others:
                 await self._claim_others()
-            if outlook.calls:
-                await self._claim_calls()
+            await self._claim_calls(outlook.calls)
         except StoreUnavailable:
             # It may have been committed all the same.
             self._unsure = True
@@ -208,9 +207,11 @@ class Worker:
             for generation in claimed:
                 self._start(generation)
 
-    async def _claim_calls(self) -> None:
-        while not self._closing and (places := self._breaker.places):
-            equal_prompts = self._markers.equal_prompts
+    async def _claim_calls(self, number: int) -> None:
+        for _ in range(number):
+            places, equal_prompts = self._breaker.places, self._markers.equal_prompts
+            if self._closing or not places:
+                break
             generation = await self._queue.claim_call(places, equal_prompts=equal_prompts)
             if generation is None:
                 break

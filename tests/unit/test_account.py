@@ -128,11 +128,11 @@ async def test_the_operator_is_told_once_until_it_is_over(ledger: Ledger):
 
 async def test_a_pause_is_kept_for_every_process(ledger: Ledger, make_settings: MakeSettings):
     async with other_worker(make_settings, ledger) as other:
-        assert not (await other.queue.look()).paused
+        assert not (await other.queue.look(3)).paused
         await ledger.store.account.pause(True)
-        assert (await other.queue.look()).paused
+        assert (await other.queue.look(3)).paused
         await other.store.account.pause(False)
-        assert not (await ledger.queue.look()).paused
+        assert not (await ledger.queue.look(3)).paused
 
 
 async def test_the_overview_counts_the_queue_the_last_hour_and_the_last_day(ledger: Ledger):

@@ -49,13 +49,22 @@ async def undelivered_again(ledger: Ledger, user_id: int) -> Generation:
 
 async def test_a_look_tells_what_there_is_to_claim(ledger: Ledger):
     grid = await ledger.posted()
-    assert await ledger.queue.look() == (False, False, False)
+    assert await ledger.queue.look(3) == (False, 0, False)
     await ledger.queued()
-    assert await ledger.queue.look() == (False, True, False)
+    assert await ledger.queue.look(3) == (False, 3, False)
     await ledger.answered(await ledger.requests.press(ledger.click(grid, U2)))
-    assert await ledger.queue.look() == (False, True, True)
+    assert await ledger.queue.look(3) == (False, 3, True)
     await ledger.store.account.pause(True)
-    assert (await ledger.queue.look()).paused
+    assert (await ledger.queue.look(3)).paused
+
+
+async def test_a_look_tells_how_many_places_are_free(ledger: Ledger):
+    await ledger.called()
+    await ledger.called(BOB)
+    await ledger.queued()
+    assert (await ledger.queue.look(3)).calls == 1
+    assert (await ledger.queue.look(2)).calls == 0
+    assert (await ledger.queue.look(0)).calls <= 0, "the breaker has taken places away"
 
 
 async def test_what_is_owned_is_told_as_it_is_by_now(ledger: Ledger):
