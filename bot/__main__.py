@@ -21,7 +21,8 @@ from bot.roles import Role, log, run
 
 _ROLES = {
     Role.GATEWAY: "receive commands and buttons over Discord's gateway, and answer them",
-    Role.ENDPOINT: "receive and answer them over HTTP: Discord's Interactions Endpoint URL",
+    Role.ENDPOINT: "receive commands and buttons over HTTP (Discord's Interactions Endpoint URL), "
+    "and answer them",
     Role.WORKER: "claim what was asked for, call the API, deliver",
 }
 

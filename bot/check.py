@@ -21,7 +21,9 @@ from bot.errors import (
     Unauthorized,
 )
 from bot.genart import GenArt
-from bot.store import Store
+from bot.store import Store, database_at
+from bot.store.database import version_of
+from bot.store.tables import REVISION
 
 REQUIRED = discord.Permissions(
     view_channel=True,
@@ -222,13 +224,20 @@ def _is_no_api(settings: Settings, how: str) -> str:
 
 
 async def _database(settings: Settings) -> list[Finding]:
-    advice = None
+    """Try the database and change nothing: an older version of the bot may be using it."""
+    versions: list[str | None] = []
     try:
-        async with Store(settings):
+        async with database_at(
+            settings.database_url,
+            prepare=lambda connection: versions.append(version_of(connection)),
+        ):
             pass
     except DatabaseUnusable as error:
         advice = f"{error.reason}. Check DATABASE_URL, and that its directory can be written."
-    return [Finding("Database", advice)]
+        return [Finding("Database", advice)]
+    old = versions[-1] or REVISION
+    advice = f"the next start migrates it from {old} to {REVISION}: make a backup before"
+    return [Finding("Database", None), *([Finding("Tables", advice, note=True)] * (old < REVISION))]
 
 
 async def _hosts(settings: Settings) -> list[Finding]:

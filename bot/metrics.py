@@ -51,14 +51,15 @@ class _Instruments:
         from prometheus_client.process_collector import ProcessCollector
 
         self.registry = own = CollectorRegistry()
+        self.shared = shared = CollectorRegistry()
         ProcessCollector(registry=own)
         PlatformCollector(registry=own)
 
         def counter(name: str, what: str, *labels: str) -> Counter:
             return Counter(f"vary_{name}", what, labels, registry=own)
 
-        def gauge(name: str, what: str, *labels: str) -> Gauge:
-            return Gauge(f"vary_{name}", what, labels, registry=own)
+        def gauge(name: str, what: str, registry: CollectorRegistry, *labels: str) -> Gauge:
+            return Gauge(f"vary_{name}", what, labels, registry=registry)
 
         def histogram(name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
             return Histogram(f"vary_{name}", what, labels, buckets=buckets, registry=own)
@@ -89,13 +90,13 @@ class _Instruments:
             "database_seconds", "Transactions, and waiting for them", _DATABASE, "kind", "outcome"
         )
         self.lag = histogram("event_loop_lag_seconds", "How late a timer comes", _LAG)
-        self.waiting = gauge("queue_length", "Generations that wait, over all processes")
-        self.running = gauge("running", "Generations that run, over all processes")
-        self.oldest = gauge("queue_oldest_seconds", "Age of the oldest that waits")
-        self.workers = gauge("workers", "Workers that are alive, over all processes")
-        self.fast_time_low = gauge("fast_time_low", "Whether little fast time is left")
-        self.key_refused = gauge("key_refused", "Whether the API refuses the key")
-        self.ready = gauge("ready", "Whether a part of this process is ready", "part")
+        self.ready = gauge("ready", "Whether a part of this process is ready", own, "part")
+        self.waiting = gauge("queue_length", "Generations that wait, over all processes", shared)
+        self.running = gauge("running", "Generations that run, over all processes", shared)
+        self.oldest = gauge("queue_oldest_seconds", "Age of the oldest that waits", shared)
+        self.workers = gauge("workers", "Workers that are alive, over all processes", shared)
+        self.fast_time_low = gauge("fast_time_low", "Whether little fast time is left", shared)
+        self.key_refused = gauge("key_refused", "Whether the API refuses the key", shared)
         self.received: LRUCache[str, tuple[str, float]] = LRUCache(_OPEN)
 
 
@@ -211,18 +212,15 @@ def page(figures: QueueFigures | None, ready: Mapping[str, bool]) -> tuple[bytes
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     assert _found is not None  # noqa: S101
-    values: dict[Any, float] = {}
-    if figures:
-        values = {
-            _found.waiting: figures.waiting,
-            _found.running: figures.running,
-            _found.oldest: figures.oldest,
-            _found.workers: figures.workers,
-            _found.fast_time_low: figures.fast_time_low,
-            _found.key_refused: figures.key_refused,
-        }
-    for gauge, value in values.items():
-        gauge.set(value)
     for part, is_ready in ready.items():
         _found.ready.labels(part).set(is_ready)
-    return generate_latest(_found.registry), CONTENT_TYPE_LATEST
+    text = generate_latest(_found.registry)
+    if figures:
+        _found.waiting.set(figures.waiting)
+        _found.running.set(figures.running)
+        _found.oldest.set(figures.oldest)
+        _found.workers.set(figures.workers)
+        _found.fast_time_low.set(figures.fast_time_low)
+        _found.key_refused.set(figures.key_refused)
+        text += generate_latest(_found.shared)
+    return text, CONTENT_TYPE_LATEST

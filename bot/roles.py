@@ -59,7 +59,7 @@ _NOTICE = 2.0
 
 
 class Role(StrEnum):
-    """What a process does. The values are the words of the command line."""
+    """What a process does. The values are the commands; without one a process does ``all``."""
 
     ALL = "all"
     GATEWAY = "gateway"
@@ -243,7 +243,7 @@ async def retrying(
     serve: Callable[[], Awaitable[None]],
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Serve; again after a while where Discord can't be reached, or sent what can't be read.
+    """Serve, and again after a while, whatever ended it but a wrong setting.
 
     Raises:
         discord.LoginFailure, discord.ConnectionClosed: the token is refused.

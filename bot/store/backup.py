@@ -53,8 +53,10 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _keep(path: Path) -> None:
-    """Have the system write a file or a folder to its disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Have the system write a file or a folder to its disk. Windows writes no folder."""
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

@@ -34,6 +34,8 @@ from bot.store.tables import REVISION, alembic_version, metadata
 from bot.store.workers import Workers
 
 BATCH = 1000
+_KEYS = 50_000
+"""Rows that are counted at once."""
 
 TABLES = tuple(table for table in metadata.sorted_tables if table is not alembic_version)
 """What is copied. Both databases get the same version by themselves."""
@@ -233,20 +235,20 @@ async def _opened(database: Database, side: Side) -> AsyncGenerator[None]:
 
 
 async def _count(database: Database) -> dict[str, int]:
-    """Return how many rows each table has."""
-    counts: dict[str, int] = {}
+    """Return how many rows each table has. A large one isn't counted within one transaction's
+    seconds, so that goes by batches of keys."""
+    counts = {table.name: 0 for table in TABLES}
     for table in TABLES:
-        query = sa.select(sa.func.count()).select_from(table)
-        # One that may write has a minute: large tables aren't counted within a reader's seconds.
-        counts[table.name] = await database.write(
-            lambda connection, query=query: connection.execute(query).scalar_one(), lock=None
-        )
+        async for keys in _batches(database, table, _KEYS, _key_columns(table)):
+            counts[table.name] += len(keys)
     return counts
 
 
-async def _batches(database: Database, table: sa.Table, size: int) -> AsyncIterator[Rows]:
-    """Read a table by its primary key."""
-    query = sa.select(table).order_by(*_key_columns(table)).limit(size)
+async def _batches(
+    database: Database, table: sa.Table, size: int, columns: Sequence[sa.Column[Any]] = ()
+) -> AsyncIterator[Rows]:
+    """Read a table by its primary key: all of its columns, or some, the key among them."""
+    query = sa.select(*(columns or table.columns)).order_by(*_key_columns(table)).limit(size)
     rows: Rows = await database.read(lambda connection: connection.execute(query).all())
     while rows:
         yield rows
@@ -259,8 +261,7 @@ def _key_columns(table: sa.Table) -> list[sa.Column[Any]]:
 
 
 def _key(table: sa.Table, row: sa.Row[Any]) -> Key:
-    pairs = zip(table.columns, row, strict=True)
-    return tuple(value for column, value in pairs if column.primary_key)
+    return tuple(getattr(row, column.name) for column in _key_columns(table))
 
 
 def _after(table: sa.Table, key: Key) -> sa.ColumnElement[bool]:

@@ -83,19 +83,19 @@ class Database(ABC):
         """Run ``work`` in a transaction: committed if it returns, rolled back if it raises.
 
         What a member waits for is ``urgent``: other work of this process holds it up as little as
-        can be. Under ``lock`` what it checks still holds when it commits, but for what others do
-        who hold it ``shared`` as well; without one it must decide by what its statements change
-        alone. ``wake`` tells the workers of other processes that there may be something to do.
-        What is not ``durable`` may be lost where the database's machine fails, unless something
-        durable was written after it.
+        can be. What ``work`` checks under ``lock`` still holds at the commit; with ``shared``,
+        others who hold it shared may change it meanwhile; without a lock, ``work`` must decide by
+        its own statements alone. ``wake`` tells the workers of other processes that there may be
+        something to do. What is not ``durable`` may be lost where the database's machine fails,
+        unless something durable was written after it.
 
         Raises:
             StoreUnavailable: nothing was written, or nobody can tell.
         """
 
     def set_counters(self, connection: sa.Connection) -> None:
-        """Let the ids that the database gives out go on after those of the rows that are there,
-        where it counts them apart from the rows."""
+        """Move the counters of ids past the highest id of each table, where the database keeps
+        them apart from the rows."""
         return
 
     def now(self, connection: sa.Connection) -> datetime:
@@ -107,6 +107,8 @@ def reason(error: BaseException) -> str:
     """Say what the database said, without the statement and its values."""
     said = error.orig if isinstance(error, DBAPIError) else error
     said = getattr(said, "orig", None) or said  # SQLAlchemy's asyncpg wraps the driver's once more.
+    if isinstance(said, TimeoutError) and not str(said):
+        return "it doesn't answer in time"
     return str(said) or type(said).__name__
 
 
@@ -115,18 +117,29 @@ def migrate(connection: sa.Connection) -> None:
 
     Alembic takes some megabytes, so it is loaded only where there is something to migrate.
     """
-    if not sa.inspect(connection).get_table_names():
+    version = version_of(connection)
+    if version is None:
         metadata.create_all(connection, checkfirst=False)
         connection.execute(alembic_version.insert().values(version_num=REVISION))
-        return
-    version = connection.execute(sa.select(alembic_version.c.version_num)).scalar_one()
+    elif version < REVISION:
+        from bot.migrations import upgrade
+
+        upgrade(connection)
+
+
+def version_of(connection: sa.Connection) -> str | None:
+    """Return what a database is stamped with, if it isn't empty.
+
+    Raises:
+        DatabaseUnusable: this version of the bot can't use it.
+    """
+    if not sa.inspect(connection).get_table_names():
+        return None
+    version: str = connection.execute(sa.select(alembic_version.c.version_num)).scalar_one()
     if version.startswith("copying"):
         raise DatabaseUnusable(
             "a ledger is being copied into it: run `python -m bot copy-database` to its end"
         )
     if version > REVISION:
         raise DatabaseUnusable("a newer version of the bot has migrated it")
-    if version < REVISION:
-        from bot.migrations import upgrade
-
-        upgrade(connection)
+    return version

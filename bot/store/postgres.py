@@ -76,6 +76,8 @@ _ERRORS = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
 )
+_LOCKED = "55P03"
+"""Another process holds the lock, which at the start means: it migrates."""
 _BUGS = ("0A", "21", "22", "23", "42")
 """Classes of SQLSTATE that tell of a wrong statement or value, not of the database."""
 _ROLLED_BACK = ("40001", "40P01")
@@ -131,8 +133,9 @@ class PostgresDatabase(Database):
         await self._resources.aclose()
 
     async def _open(self) -> None:
-        """Migrate, once the server takes connections: it may be starting as well."""
-        until = time.monotonic() + _OPEN_TIME
+        """Migrate, once the server takes connections: it may be starting as well. Another process
+        may be migrating."""
+        began = time.monotonic()
         while True:
             try:
                 async with asyncio.timeout(_MIGRATION_TIME):
@@ -141,7 +144,8 @@ class PostgresDatabase(Database):
                 raise DatabaseUnusable(reason(error.__cause__ or error)) from error
             except _ERRORS as error:
                 wrong = (_state(error) or "").startswith(_WRONG_ADDRESS)
-                if wrong or _is_bug(error) or time.monotonic() > until:
+                within = _MIGRATION_TIME if _state(error) == _LOCKED else _OPEN_TIME
+                if wrong or _is_bug(error) or time.monotonic() - began > within:
                     raise DatabaseUnusable(reason(error)) from error
                 log.warning("The database doesn't answer: %s. Trying again.", reason(error))
                 await asyncio.sleep(1)

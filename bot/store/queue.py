@@ -257,8 +257,8 @@ class Queue:
         holds up nobody but its channel. Without ``equal_prompts`` never two with the same prompt:
         an API that finds a result by its prompt alone would mix them up.
 
-        Workers claim side by side while more places are free than there are workers, one after
-        the other for the last ones.
+        Workers claim side by side while at least as many places are free as there are workers, one
+        after the other for the last ones.
         """
         values = {"limit": 1, "places": concurrency}
         claimed: list[Generation] = []

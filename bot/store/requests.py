@@ -36,7 +36,7 @@ _UNSURE = 500
 
 class Requests:
     """The front's transactions. Each raises a :class:`Refused` that says why it isn't possible,
-    or :class:`StoreUnavailable`; nothing was written then."""
+    or :class:`StoreUnavailable`: nothing was written, or the next transaction takes it back."""
 
     def __init__(
         self,

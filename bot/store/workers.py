@@ -3,11 +3,14 @@ decides, so that machines whose clocks differ agree."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -113,10 +116,12 @@ class Workers:
     def _has_ended(self, name: str) -> bool:
         """Tell whether a worker was a process of this machine that isn't there any more.
 
-        One on another machine, or whose process id was given away anew, is told by its heartbeat.
+        One on another machine or in another container, or whose process id was given away anew, is
+        told by its heartbeat. So is every one on Windows, where to ask for a process is to send it
+        a signal.
         """
-        node, pid, _ = name.rsplit("/", 2)
-        if name == self.name or node != self.name.rsplit("/", 2)[0]:
+        processes, pid, _ = name.rsplit("/", 2)
+        if name == self.name or processes != self.name.rsplit("/", 2)[0] or os.name == "nt":
             return False
         try:
             os.kill(int(pid), 0)
@@ -128,5 +133,27 @@ class Workers:
 
 
 def _worker_name() -> str:
-    """Name this process's worker as node/process/unique: see :meth:`Workers._has_ended`."""
-    return f"{platform.node()[:40]}/{os.getpid()}/{uuid.uuid4().hex[:12]}"
+    """Name this process's worker as processes/process id/unique: see :meth:`Workers._has_ended`."""
+    return f"{processes_of(platform.node(), _marks())}/{os.getpid()}/{uuid.uuid4().hex[:12]}"
+
+
+def _marks() -> list[str]:
+    """Return the machine's id, its boot's, and the namespace of its process ids, where they can be
+    read."""
+    marks: list[str] = []
+    for path in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
+        with suppress(OSError):
+            marks.append(Path(path).read_text())
+    with suppress(OSError):
+        marks.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return marks
+
+
+def processes_of(node: str, marks: Sequence[str]) -> str:
+    """Return a name, at most 33 characters long, for the processes among which an id is unique.
+
+    Machines may share the name ``node``, and in a container nearly every process has the id 1, so
+    ``marks`` tell them apart.
+    """
+    digest = hashlib.blake2b("|".join([node, *marks]).encode(), digest_size=8).hexdigest()
+    return f"{node[:16]}-{digest}"

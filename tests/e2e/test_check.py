@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import discord
 import pytest
 
 from bot.check import REQUIRED
+from bot.store import database_at
+from bot.store.tables import REVISION
 from sandbox.discord.permissions import ADMINISTRATOR, CONNECT, EMBED_LINKS
 from tests.e2e.conftest import World
 
@@ -35,6 +39,22 @@ WORKING = [
 async def test_what_works_is_said_to_work(world: World):
     await world.bot.stop()
     assert await run_check(world) == (0, WORKING)
+
+
+async def test_a_database_of_an_older_version_is_left_as_it_is(world: World, tmp_path: Path):
+    await world.bot.stop()
+    older = f"sqlite:///{tmp_path / 'older.db'}"
+    async with database_at(older):
+        pass
+    with sqlite3.connect(tmp_path / "older.db") as connection:
+        connection.execute("update alembic_version set version_num = '0001'")
+    status, lines = await run_check(world, DATABASE_URL=older)
+    assert status == 0
+    assert lines[-1] == (
+        f"note  Tables: the next start migrates it from 0001 to {REVISION}: make a backup before"
+    )
+    with sqlite3.connect(tmp_path / "older.db") as connection:
+        assert connection.execute("select * from alembic_version").fetchall() == [("0001",)]
 
 
 async def test_who_the_bot_is_and_how_it_is_invited_is_told(world: World):

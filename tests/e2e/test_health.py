@@ -110,6 +110,7 @@ async def test_what_is_not_ready_is_said_with_its_reason(watched: World):
     found = await metrics(watched.bot)
     parts = {part: found[key("vary_ready", part=part)] for part in ("gateway", "api", "database")}
     assert parts == {"gateway": 1, "api": 0, "database": 0}
+    assert key("vary_queue_length") not in found, "what the database doesn't tell isn't said"
 
 
 async def test_a_process_that_stops_is_not_ready_any_more(watched: World):

@@ -15,7 +15,7 @@ import pytest
 from bot.domain import State
 from bot.errors import DailyLimitReached, QueueFull
 from bot.store import Store
-from bot.store.workers import LEASE
+from bot.store.workers import LEASE, processes_of
 from tests.conftest import MakeSettings
 from tests.unit.ledger import ANN, BOB, U2, V3, Clock, Ledger, Rows
 
@@ -168,6 +168,18 @@ async def test_exactly_one_takes_over_what_a_dead_worker_owned(make_settings: Ma
         assert [g.id for due in cards for g in due] == [calling.id]
         assert (await dead.get(prepared)).attempts == 1
         assert not await dead.queue.owned(prepared.id)
+
+
+def test_process_ids_of_two_machines_or_containers_are_told_apart():
+    """In a container nearly every process has the id 1, and names may be equal, or long."""
+    pod = "vary-workers-of-a-community-with-a-very-long-name"
+    names = {
+        processes_of(node, marks)
+        for node in (pod, f"{pod}-2", "localhost")
+        for marks in ([], ["boot 1", "namespace 1"], ["boot 1", "namespace 2"], ["boot 2"])
+    }
+    assert len(names) == 12
+    assert max(map(len, names)) <= 33
 
 
 async def test_a_paused_worker_that_is_back_in_time_keeps_its_rows(make_settings: MakeSettings):
