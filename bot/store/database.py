@@ -105,11 +105,16 @@ class Database(ABC):
 
 def reason(error: BaseException) -> str:
     """Say what the database said, without the statement and its values."""
-    said = error.orig if isinstance(error, DBAPIError) else error
-    said = getattr(said, "orig", None) or said  # SQLAlchemy's asyncpg wraps the driver's once more.
+    said = driver_error(error)
     if isinstance(said, TimeoutError) and not str(said):
         return "it doesn't answer in time"
     return str(said) or type(said).__name__
+
+
+def driver_error(error: BaseException) -> BaseException:
+    """Return the driver's own error, which SQLAlchemy wraps: asyncpg's twice."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(said, "orig", None) or said or error
 
 
 def migrate(connection: sa.Connection) -> None:

@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from bot import metrics
 from bot.errors import DatabaseUnusable, StoreUnavailable
 from bot.store.commits import begun, committed
-from bot.store.database import Database, Lock, reason
+from bot.store.database import Database, Lock, driver_error, reason
 from bot.store.tables import metadata
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ _BUGS = ("0A", "21", "22", "23", "42")
 _ROLLED_BACK = ("40001", "40P01")
 """A conflict or a deadlock with another transaction: the same may work at once."""
 _WRONG_ADDRESS = ("28", "3D", "42")
-_NOT_ASYNCPG_S = {"channel_binding", "connect_timeout", "pgbouncer", "connection_limit"}
+_NOT_FOR_ASYNCPG = {"channel_binding", "connect_timeout", "pgbouncer", "connection_limit"}
 """Parameters that hosts put into addresses and that asyncpg would take for the server's."""
 
 
@@ -363,20 +363,18 @@ async def _end(task: asyncio.Task[None]) -> None:
 def _address(url: str) -> str:
     """Return an address as asyncpg reads it."""
     parts = urlsplit(url)
-    query = [(k, v) for k, v in parse_qsl(parts.query) if k not in _NOT_ASYNCPG_S]
+    query = [(k, v) for k, v in parse_qsl(parts.query) if k not in _NOT_FOR_ASYNCPG]
     return parts._replace(scheme="postgresql", query=urlencode(query)).geturl()
 
 
 def _state(error: BaseException) -> str | None:
     """Return the SQLSTATE of what the server said."""
-    said = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(said, "sqlstate", None)
+    return getattr(driver_error(error), "sqlstate", None)
 
 
 def _is_bug(error: BaseException) -> bool:
     """Tell whether a statement or its values are wrong, not the database."""
     if state := _state(error):
         return state.startswith(_BUGS)
-    said = error.orig if isinstance(error, DBAPIError) else error
     # asyncpg's own DataError, before anything is sent.
-    return isinstance(getattr(said, "orig", None) or said, ValueError | TypeError)
+    return isinstance(driver_error(error), ValueError | TypeError)

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from bot import metrics
 from bot.errors import DatabaseUnusable, StoreUnavailable
 from bot.store.commits import begun, committed
-from bot.store.database import Database, Lock, reason
+from bot.store.database import Database, Lock, driver_error, reason
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -189,8 +189,7 @@ class SqliteDatabase(Database):
 
 def _is_busy(error: BaseException) -> bool:
     """Tell whether another process held the file's lock: nothing was done."""
-    said = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(said, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+    return getattr(driver_error(error), "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
 def path_of(url: str) -> Path:

@@ -88,7 +88,7 @@ class Worker:
             self._markers,
             clock,
         )
-        self._joined = False
+        self._looked_around = False
         self._unsure = False
         self._closing = False
         self._tasks: dict[asyncio.Task[None], Generation] = {}
@@ -152,10 +152,10 @@ class Worker:
         """Show that this worker lives, take over what dead ones owned, learn what others know."""
         workers = self._store.workers
         await workers.heartbeat()
-        if not self._joined and not await workers.are_others():
+        if not self._looked_around and not await workers.are_others():
             await self._breaker.reset()
             await self._store.account.over(Alert.KEY_REFUSED)
-        self._joined = True
+        self._looked_around = True
         before = self._breaker.places
         await self._breaker.load()
         await self._markers.load()
