@@ -33,7 +33,8 @@ class Lock(IntEnum):
     LEDGER = 1
     """What members ask for: limits, the first of two presses, retries."""
     CLAIMS = 2
-    """Which call of the API is next, and whether a place is free for it."""
+    """Which call of the API is next, and whether a place is free for it; and, shared, that
+    something is being claimed."""
 
 
 class Database(ABC):

@@ -45,7 +45,8 @@ from bot.store.tables import (
 from bot.store.workers import REGISTERED, Workers
 
 PREPARE_TIME = timedelta(seconds=1)
-"""How long a row that is being prepared keeps a place at the API free for itself."""
+"""How long a row that is being prepared keeps a place at the API free for itself. One that is
+prepared and waits for a place keeps the next that is free."""
 
 LONGEST_DELAY = timedelta(minutes=5)
 """The most that a row is put off. One that is put off for longer was so by a clock that has been
@@ -57,7 +58,8 @@ _BUSY_PLACES = (
     .where(
         sa.or_(
             g.called_at.is_not(None),
-            sa.and_(g.started_at > sa.bindparam("prepared"), g.started_at <= sa.bindparam("now")),
+            # Up to ``far``: another worker's clock may be ahead, or it has claimed since.
+            sa.and_(g.started_at > sa.bindparam("prepared"), g.started_at <= sa.bindparam("far")),
         )
     )
     .correlate(None)
@@ -173,6 +175,7 @@ class _Statements:
         self.owned = sa.select(*COLUMNS).where(*mine)
         self.cards_due = sa.select(*COLUMNS).where(g.card_due, g.worker == worker)
         self.start_call = Change(*mine, free, called_at=now)
+        self.keep_place = Change(*mine, started_at=now)
         self.keep_result = Change(*mine, result=_given("answer"))
         self.posted = Change(*mine, state=State.POSTED, **told, **over)
         self.failed = Change(*mine, state=_given("new_state"), error=_given("why"), **over)
@@ -263,34 +266,34 @@ class Queue:
         values = {"limit": 1, "places": concurrency}
         claimed: list[Generation] = []
         if equal_prompts:
-            claimed = await self._claim(_CLAIM_CALL_OF_PLENTY, values, Lock.CLAIMS, shared=True)
+            claimed = await self._claim(_CLAIM_CALL_OF_PLENTY, values, shared=True)
         if not claimed:
             query = _CLAIM_CALL if equal_prompts else _CLAIM_CALL_OF_OTHER_PROMPT
-            claimed = await self._claim(query, values, Lock.CLAIMS)
+            claimed = await self._claim(query, values)
         return next(iter(claimed), None)
 
     async def claim_others(self, busy_channels: Collection[int], limit: int) -> list[Generation]:
         """Take up to ``limit`` generations that need no call (any more): tiles to cut, results to
         deliver. Users take turns here too; what belongs to ``busy_channels`` is passed over."""
         values = {"limit": limit, "busy": list(busy_channels)}
-        return await self._claim(_CLAIM_OTHERS, values, None)
+        return await self._claim(_CLAIM_OTHERS, values, shared=True)
 
     async def _claim(
         self,
         query: sa.Executable,
         values: Mapping[str, object],
-        lock: Lock | None,
         *,
         shared: bool = False,
     ) -> list[Generation]:
         """Claim, for a worker that is known; where its row is taken away, nothing is claimed until
-        its next heartbeat."""
+        its next heartbeat. A claim of any kind holds the lock, so that :meth:`give_back` waits for
+        one whose commit takes long."""
         if not self._workers.joined:
             await self._workers.heartbeat()
         values = {**self._times(), **values, "me": self._worker}
         rows = await self._database.write(
             lambda connection: connection.execute(query, values).mappings().all(),
-            lock=lock,
+            lock=Lock.CLAIMS,
             shared=shared,
         )
         claimed = [generation_of(row) for row in rows]
@@ -303,9 +306,18 @@ class Queue:
 
     async def start_call(self, generation_id: int, concurrency: int) -> bool:
         """Record that the API is about to be called, if a place is free: what comes of the call is
-        unknown from here on, until there is an answer."""
-        query, values = self._statements.start_call, {"now": self._clock(), "places": concurrency}
-        return bool(await self._change(query, generation_id, lock=Lock.CLAIMS, **values))
+        unknown from here on, until there is an answer. If none is, keep the next one from those who
+        come later: this generation is prepared."""
+        statements = self._statements
+        values = {"generation": generation_id, "now": self._clock()}
+
+        def start(connection: sa.Connection) -> bool:
+            if statements.start_call.run(connection, places=concurrency, **values):
+                return True
+            statements.keep_place.run(connection, **values)
+            return False
+
+        return await self._database.write(start, lock=Lock.CLAIMS)
 
     # What is owned.
 
@@ -343,9 +355,11 @@ class Queue:
 
     async def give_back(self, known: Collection[int]) -> None:
         """Give up what this worker owns but doesn't know of: its claim was committed, and the
-        database didn't say so. What it runs is ``known``."""
+        database didn't say so, or is committing it still. What it runs is ``known``."""
         lost = sa.and_(self._mine(), g.id.not_in(list(known)))
-        await self._database.write(lambda connection: self._give_up(connection, lost), lock=None)
+        await self._database.write(
+            lambda connection: self._give_up(connection, lost), lock=Lock.CLAIMS
+        )
 
     def _give_up(self, connection: sa.Connection, which: sa.ColumnElement[bool]) -> bool:
         self._workers.attend(connection)
@@ -428,12 +442,10 @@ class Queue:
     async def _end(self, query: Change, generation_id: int, **values: Any) -> Generation | None:
         return await self._change(query, generation_id, now=self._clock(), **values)
 
-    async def _change(
-        self, query: Change, generation_id: int, *, lock: Lock | None = None, **values: Any
-    ) -> Generation | None:
+    async def _change(self, query: Change, generation_id: int, **values: Any) -> Generation | None:
         """Change a generation that this worker owns; return it as it is then, if it does."""
         changed = await self._database.write(
-            lambda connection: query.run(connection, generation=generation_id, **values), lock=lock
+            lambda connection: query.run(connection, generation=generation_id, **values), lock=None
         )
         return next(iter(changed), None)
 

@@ -43,6 +43,37 @@ def server() -> Iterator[postgres.Server]:
         yield own
 
 
+# A commit that takes long.
+
+
+def stall(url: str, standby: str) -> None:
+    """Let every commit wait for a standby that isn't there; or for none any more."""
+    postgres.ask(url, f"alter system set synchronous_standby_names = '{standby}'")
+    postgres.ask(url, "select pg_reload_conf()")
+
+
+@pytest.mark.parametrize("needs_call", [True, False])
+async def test_a_claim_that_is_committed_late_is_given_back(
+    make_settings: MakeSettings, server: postgres.Server, needs_call: bool
+):
+    url = server.database()
+    async with opened(make_settings, database_url=url) as ledger:
+        grid = await ledger.posted()
+        pressed = await ledger.requests.press(ledger.click(grid, V3 if needs_call else U1))
+        generation = await ledger.answered(pressed)
+        stall(url, "gone")
+        await asyncio.sleep(0.5)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await (ledger.call() if needs_call else ledger.others())
+        giving = asyncio.create_task(ledger.queue.give_back(()))
+        await asyncio.sleep(0.5)
+        assert not giving.done(), "the claim isn't decided yet"
+        stall(url, "")
+        await giving
+        assert await ledger.states(generation) == [State.QUEUED]
+
+
 # Waking.
 
 

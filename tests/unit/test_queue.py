@@ -18,10 +18,12 @@ from tests.unit.ledger import (
     ANN,
     BOB,
     CHANNEL,
+    ELSEWHERE,
     RESULT,
     U1,
     U2,
     V3,
+    Clock,
     Ledger,
     Rows,
     other_worker,
@@ -45,6 +47,30 @@ async def undelivered_again(ledger: Ledger, user_id: int) -> Generation:
 
 
 # What is claimed, and in which order.
+
+
+async def test_what_is_prepared_gets_the_next_place_before_what_comes_later(ledger: Ledger):
+    first, prepared = await ledger.called(), await ledger.running(BOB)
+    ledger.clock.advance(PREPARE_TIME * 3)
+    assert not await ledger.queue.start_call(prepared.id, 1), "there is no place"
+    await ledger.queued(BOB)
+    await ledger.finish(first)
+    assert (await ledger.queue.look(1)).calls == 0
+    assert await ledger.call(1) is None
+    assert await ledger.call(2), "its channel isn't taken for slow"
+    assert await ledger.queue.start_call(prepared.id, 1)
+
+
+async def test_a_claim_by_a_clock_that_is_ahead_takes_a_place(
+    make_settings: MakeSettings, ledger: Ledger
+):
+    await ledger.queued()
+    await ledger.queued(BOB)
+    ahead = Clock()
+    ahead.advance(SECOND)
+    async with Store(make_settings(), clock=ahead, worker=ELSEWHERE) as other:
+        assert await other.queue.claim_call(1, equal_prompts=True)
+        assert await ledger.call(1) is None
 
 
 async def test_a_look_tells_what_there_is_to_claim(ledger: Ledger):
