@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
 from bot.domain import TOKEN_LIFETIME, Delivered, ErrorCode, Generation, Kind, Result, State
+from bot.store.claiming import (
+    CLAIM_CALL,
+    CLAIM_CALL_OF_OTHER_PROMPT,
+    CLAIM_CALL_OF_PLENTY,
+    CLAIM_OTHERS,
+    HELD_UP,
+    LOOK,
+    Outlook,
+    times,
+)
 from bot.store.database import Database, Lock
 from bot.store.rows import (
     CALL_ORDER,
     CALLED,
     COLUMNS,
-    HAS_PROMPT,
     LIVE,
     NEEDS_CALL,
-    PAUSED,
     QUEUED,
     RUNNING,
     Change,
@@ -31,128 +39,19 @@ from bot.store.rows import (
     generation_of,
     get,
     log_states,
-    queue_order,
     typical_duration,
 )
-from bot.store.tables import (
-    IS_CALL,
-    POSTED_CHILD,
-    POSTED_TILE,
-    UtcDateTime,
-    generations,
-    workers,
-)
+from bot.store.tables import POSTED_CHILD, POSTED_TILE, generations
 from bot.store.workers import REGISTERED, Workers
 
-PREPARE_TIME = timedelta(seconds=1)
-"""How long a row that is being prepared keeps a place at the API free for itself. One that is
-prepared and waits for a place keeps the next that is free."""
-
-LONGEST_DELAY = timedelta(minutes=5)
-"""The most that a row is put off. One that is put off for longer was so by a clock that has been
-set back since, and is due."""
-
-_BUSY_PLACES = (
-    sa.select(sa.func.count())
-    .where(RUNNING, NEEDS_CALL)
-    .where(
-        sa.or_(
-            g.called_at.is_not(None),
-            # Up to ``far``: another worker's clock may be ahead, or it has claimed since.
-            sa.and_(g.started_at > sa.bindparam("prepared"), g.started_at <= sa.bindparam("far")),
-        )
-    )
-    .correlate(None)
-    .scalar_subquery()
-)
 _WAITING = (
     sa.select(*COLUMNS).join(CALL_ORDER, CALL_ORDER.c.id == g.id).order_by(CALL_ORDER.c.place)
 )
-
-
-# Another transaction may have changed the state since. ``concat`` keeps PostgreSQL from finding the
-# queue a second time by the state's index, and comparing each row of it with each.
-_STILL_QUEUED = g.state.concat("") == State.QUEUED
-
-
-def _candidates(order: sa.Subquery) -> sa.Select[tuple[int]]:
-    return (
-        sa.select(g.id)
-        .join(order, order.c.id == g.id)
-        .where(_STILL_QUEUED)
-        .where(sa.or_(g.not_before <= sa.bindparam("now"), g.not_before > sa.bindparam("far")))
-        .order_by(order.c.place)
-        .limit(sa.bindparam("limit"))
-        .with_for_update(of=generations, skip_locked=True)
-    )
-
-
 _ID = g.id == sa.bindparam("generation")
-_RUNNING_PROMPTS = sa.select(g.prompt).where(RUNNING, NEEDS_CALL).correlate(None)
-# Where preparing takes long, Discord limits that channel or fails it: no more of it is begun.
-_SLOW_CHANNELS = (
-    sa.select(g.channel_id)
-    .where(RUNNING, NEEDS_CALL, g.called_at.is_(None))
-    .where(g.started_at <= sa.bindparam("prepared"))
-    .correlate(None)
-)
 _USED = sa.union(
     sa.select(g.kind, g.tile).where(POSTED_TILE, g.parent_id == sa.bindparam("grid")),
     sa.select(g.kind, g.tile).where(POSTED_CHILD, g.parent_id == sa.bindparam("grid")),
 )
-_FREE = sa.bindparam("places", type_=sa.Integer) - _BUSY_PLACES
-_WORKERS = sa.select(sa.func.count()).select_from(workers).correlate(None).scalar_subquery()
-_IN_OTHER_CHANNELS = _candidates(CALL_ORDER).where(g.channel_id.not_in(_SLOW_CHANNELS))
-_CALLS = _IN_OTHER_CHANNELS.where(_FREE > 0)
-_CALLS_OF_OTHER_PROMPTS = _CALLS.where(sa.or_(~HAS_PROMPT, g.prompt.not_in(_RUNNING_PROMPTS)))
-# A worker claims one at a time: when the last of them looked, each of the others had one place in
-# hand at most that could not be seen yet.
-_CALLS_OF_PLENTY = _IN_OTHER_CHANNELS.where(_FREE >= _WORKERS)
-# A literal: of a parameter PostgreSQL supposes a fifth of all rows, and reads them all.
-_WAITS = g.state == sa.literal_column("'queued'")
-_LOOK = sa.select(
-    PAUSED,
-    sa.case((sa.exists().where(_WAITS, NEEDS_CALL), _FREE), else_=0),
-    sa.exists().where(_WAITS, sa.not_(NEEDS_CALL)),
-)
-_HELD_UP = sa.select(g.id).where(QUEUED, NEEDS_CALL, HAS_PROMPT, g.prompt.in_(_RUNNING_PROMPTS))
-_OTHERS = _candidates(queue_order(sa.not_(NEEDS_CALL), sa.not_(IS_CALL))).where(
-    g.channel_id.not_in(sa.bindparam("busy", expanding=True))
-)
-
-
-def _claim(candidates: sa.Select[tuple[int]]) -> sa.Executable:
-    """Return the statement that claims: one, so that its lock is held as shortly as can be."""
-    # A common table expression, which is read once: it locks the rows that it finds.
-    found = candidates.cte("found")
-    at = sa.bindparam("now", type_=UtcDateTime)
-    return (
-        generations.update()
-        .where(g.id.in_(sa.select(found.c.id)))
-        .where(sa.exists(REGISTERED.where(workers.c.name == sa.bindparam("me")).correlate(None)))
-        .values(
-            state=State.RUNNING,
-            started_at=sa.case((g.result.is_(None), at), else_=g.started_at),
-            worker=sa.bindparam("me"),
-            lease_until=None,
-        )
-        .returning(*COLUMNS)
-    )
-
-
-_CLAIM_CALL = _claim(_CALLS)
-_CLAIM_CALL_OF_OTHER_PROMPT = _claim(_CALLS_OF_OTHER_PROMPTS)
-_CLAIM_CALL_OF_PLENTY = _claim(_CALLS_OF_PLENTY)
-_CLAIM_OTHERS = _claim(_OTHERS)
-
-
-class Outlook(NamedTuple):
-    """Whether all work is ``paused``, how many ``calls`` may begin if so many wait, and whether
-    any ``others`` wait that need no call. Without a call that waits, ``calls`` is 0."""
-
-    paused: bool
-    calls: int
-    others: bool
 
 
 def _given(name: str) -> sa.BindParameter[Any]:
@@ -228,7 +127,7 @@ class Queue:
     async def held_up(self) -> set[int]:
         """Return what waits for the API while a call with the same prompt is under way."""
         return await self._database.read(
-            lambda connection: set(connection.execute(_HELD_UP).scalars())
+            lambda connection: set(connection.execute(HELD_UP).scalars())
         )
 
     async def used(self, grid_id: int) -> set[tuple[Kind, int]]:
@@ -248,9 +147,9 @@ class Queue:
 
     async def look(self, concurrency: int) -> Outlook:
         """Tell what there is to claim: that costs a fraction of claiming nothing, and no lock."""
-        values = {"places": concurrency, **self._times()}
+        values = {"places": concurrency, **times(self._clock())}
         return await self._database.read(
-            lambda connection: Outlook(*connection.execute(_LOOK, values).one())
+            lambda connection: Outlook(*connection.execute(LOOK, values).one())
         )
 
     async def claim_call(self, concurrency: int, *, equal_prompts: bool) -> Generation | None:
@@ -266,9 +165,9 @@ class Queue:
         values = {"limit": 1, "places": concurrency}
         claimed: list[Generation] = []
         if equal_prompts:
-            claimed = await self._claim(_CLAIM_CALL_OF_PLENTY, values, shared=True)
+            claimed = await self._claim(CLAIM_CALL_OF_PLENTY, values, shared=True)
         if not claimed:
-            query = _CLAIM_CALL if equal_prompts else _CLAIM_CALL_OF_OTHER_PROMPT
+            query = CLAIM_CALL if equal_prompts else CLAIM_CALL_OF_OTHER_PROMPT
             claimed = await self._claim(query, values)
         return next(iter(claimed), None)
 
@@ -276,7 +175,7 @@ class Queue:
         """Take up to ``limit`` generations that need no call (any more): tiles to cut, results to
         deliver. Users take turns here too; what belongs to ``busy_channels`` is passed over."""
         values = {"limit": limit, "busy": list(busy_channels)}
-        return await self._claim(_CLAIM_OTHERS, values, shared=True)
+        return await self._claim(CLAIM_OTHERS, values, shared=True)
 
     async def _claim(
         self,
@@ -290,7 +189,7 @@ class Queue:
         one whose commit takes long."""
         if not self._workers.joined:
             await self._workers.heartbeat()
-        values = {**self._times(), **values, "me": self._worker}
+        values = {**times(self._clock()), **values, "me": self._worker}
         rows = await self._database.write(
             lambda connection: connection.execute(query, values).mappings().all(),
             lock=Lock.CLAIMS,
@@ -299,10 +198,6 @@ class Queue:
         claimed = [generation_of(row) for row in rows]
         log_states(claimed)
         return claimed
-
-    def _times(self) -> dict[str, datetime]:
-        now = self._clock()
-        return {"now": now, "far": now + LONGEST_DELAY, "prepared": now - PREPARE_TIME}
 
     async def start_call(self, generation_id: int, concurrency: int) -> bool:
         """Record that the API is about to be called, if a place is free: what comes of the call is

@@ -42,7 +42,7 @@ from bot.genart_format import Answer, matches
 from bot.images import Images
 from bot.store import Store
 from bot.store.account import Alert
-from bot.store.queue import LONGEST_DELAY
+from bot.store.claiming import LONGEST_DELAY
 from bot.worker.account import AccountWatch
 from bot.worker.breaker import CircuitBreaker
 from bot.worker.cards import Cards

@@ -17,7 +17,7 @@ from bot.genart import GenArt
 from bot.images import Images
 from bot.store import Store
 from bot.store.account import Alert
-from bot.store.queue import PREPARE_TIME
+from bot.store.claiming import PREPARE_TIME
 from bot.worker.account import AccountWatch
 from bot.worker.breaker import CircuitBreaker
 from bot.worker.cards import Cards

@@ -11,7 +11,7 @@ import pytest
 from bot.domain import TOKEN_LIFETIME, Delivered, ErrorCode, Generation, Kind, NewGeneration, State
 from bot.errors import NothingToRetry
 from bot.store import Store
-from bot.store.queue import LONGEST_DELAY, PREPARE_TIME
+from bot.store.claiming import LONGEST_DELAY, PREPARE_TIME
 from bot.store.workers import LEASE
 from tests.conftest import MakeSettings
 from tests.unit.ledger import (
