@@ -235,9 +235,11 @@ async def _database(settings: Settings) -> list[Finding]:
     except DatabaseUnusable as error:
         advice = f"{error.reason}. Check DATABASE_URL, and that its directory can be written."
         return [Finding("Database", advice)]
-    old = versions[-1] or REVISION
-    advice = f"the next start migrates it from {old} to {REVISION}: make a backup before"
-    return [Finding("Database", None), *([Finding("Tables", advice, note=True)] * (old < REVISION))]
+    findings = [Finding("Database", None)]
+    if (old := versions[-1]) and old < REVISION:
+        advice = f"the next start migrates it from {old} to {REVISION}: make a backup before"
+        findings.append(Finding("Tables", advice, note=True))
+    return findings
 
 
 async def _hosts(settings: Settings) -> list[Finding]:

@@ -52,14 +52,16 @@ class Batch(Generic[T]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                batch = [one for one in self._waiting[:_SIZE] if not one[1].done()]
+                batch = self._waiting[:_SIZE]
                 del self._waiting[:_SIZE]
-                if batch:
-                    await self._commit_all(batch)
+                await self._commit_all(batch)
         finally:
             self._running = None
 
     async def _commit_all(self, batch: list[tuple[T, asyncio.Future[Any]]]) -> None:
+        batch = [one for one in batch if not one[1].done()]
+        if not batch:
+            return
         try:
             results = await self._commit([item for item, _ in batch])
         except VaryError as error:
@@ -67,8 +69,7 @@ class Batch(Generic[T]):
         except Exception as error:
             if len(batch) > 1:
                 for one in batch:
-                    if not one[1].done():
-                        await self._commit_all([one])
+                    await self._commit_all([one])
                 return
             results = [error]
         for (_, future), result in zip(batch, results, strict=True):
